@@ -1,0 +1,341 @@
+"""Strict encodings: base64, decimal, hexadecimal, Bech32, canonical msgpack, Padmé.
+
+Every parser here accepts exactly the bytes that its formatter writes. Python's own decoders do not:
+``b64decode(validate=True)`` takes non-zero trailing bits, ``int()`` takes ``"+1_0"``,
+``bytes.fromhex`` takes spaces. What is not canonical raises :class:`~vault.errors.FormatError`;
+nothing is repaired.
+"""
+
+from __future__ import annotations
+
+import base64 as _base64
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, Protocol, TypeAlias
+
+import msgpack
+
+from vault.errors import FormatError
+
+__all__ = [
+    "MAX_DEPTH",
+    "Packable",
+    "Readable",
+    "Value",
+    "format_base64",
+    "format_base64_raw",
+    "format_bech32",
+    "format_decimal",
+    "format_hex",
+    "pack",
+    "padme",
+    "parse_base64",
+    "parse_base64_raw",
+    "parse_bech32",
+    "parse_decimal",
+    "parse_hex",
+    "unpack",
+    "unpack_prefix",
+    "unpack_sequence",
+]
+
+MAX_DEPTH: Final = 8
+_MAX_ARRAY: Final = 4096
+_MAX_MAP: Final = 256
+_MIN_INT: Final = -(2**63)
+_MAX_INT: Final = 2**64 - 1
+
+Value: TypeAlias = "bool | int | str | bytes | tuple[Value, ...] | dict[str, Value]"
+"""What :func:`unpack` returns: arrays are tuples."""
+Packable: TypeAlias = "bool | int | str | bytes | Sequence[Packable] | Mapping[str, Packable]"
+"""What :func:`pack` takes."""
+
+
+class Readable(Protocol):
+    """A source of bytes: ``read(n)`` returns up to ``n`` bytes, and none only at the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes."""
+        ...
+
+
+# --- base64 (RFC 4648 section 4) --------------------------------------------------------------
+
+
+def format_base64(data: bytes) -> str:
+    """Return padded standard base64."""
+    return _base64.b64encode(data).decode("ascii")
+
+
+def parse_base64(text: str) -> bytes:
+    """Decode padded standard base64; raise ``FormatError`` unless it is canonical."""
+    try:
+        data = _base64.b64decode(text.encode("ascii"), validate=True)
+    except ValueError:  # UnicodeEncodeError and binascii.Error are both ValueError
+        raise FormatError("base64", "not base64") from None
+    if format_base64(data) != text:
+        raise FormatError("base64", "not canonical")
+    return data
+
+
+def format_base64_raw(data: bytes) -> str:
+    """Return standard base64 without padding, as age writes it."""
+    return format_base64(data).rstrip("=")
+
+
+def parse_base64_raw(text: str) -> bytes:
+    """Decode unpadded standard base64; raise ``FormatError`` unless it is canonical."""
+    if "=" in text:
+        raise FormatError("base64", "padded")
+    return parse_base64(text + "=" * (-len(text) % 4))
+
+
+# --- numbers and hexadecimal ------------------------------------------------------------------
+
+_DECIMAL: Final = re.compile(r"(0|[1-9][0-9]*)\Z", re.ASCII)
+_HEX: Final = re.compile(r"([0-9a-f]{2})*\Z", re.ASCII)
+
+
+def format_decimal(number: int) -> str:
+    """Return ``number`` (not negative) in ASCII decimal without leading zeros."""
+    if number < 0:
+        raise ValueError("negative")
+    return str(number)
+
+
+def parse_decimal(text: str, *, maximum: int = 2**63 - 1) -> int:
+    """Parse ASCII decimal without sign or leading zeros; raise ``FormatError`` above ``maximum``."""
+    # The length is looked at first: int() of a very long string is slow, then refused.
+    if len(text) > 20 or not _DECIMAL.match(text):
+        raise FormatError("decimal", "not a plain decimal number")
+    number = int(text)
+    if number > maximum:
+        raise FormatError("decimal", "too large")
+    return number
+
+
+def format_hex(data: bytes) -> str:
+    """Return lower-case hexadecimal."""
+    return data.hex()
+
+
+def parse_hex(text: str, *, size: int | None = None) -> bytes:
+    """Parse lower-case hexadecimal of ``size`` bytes (any, if None); raise ``FormatError``."""
+    if not _HEX.match(text):
+        raise FormatError("hexadecimal", "not lower-case hexadecimal")
+    if size is not None and len(text) != 2 * size:
+        raise FormatError("hexadecimal", f"not {size} bytes")
+    return bytes.fromhex(text)
+
+
+# --- Bech32 (BIP 173, without its length limit, as age.md says) -------------------------------
+
+_BECH32: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_BECH32_VALUES: Final = {letter: value for value, letter in enumerate(_BECH32)}
+_BECH32_GENERATOR: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+
+
+def _polymod(values: Iterable[int]) -> int:
+    checksum = 1
+    for value in values:
+        top = checksum >> 25
+        checksum = (checksum & 0x1FFFFFF) << 5 ^ value
+        for bit, generator in enumerate(_BECH32_GENERATOR):
+            if top >> bit & 1:
+                checksum ^= generator
+    return checksum
+
+
+def _expand(hrp: str) -> list[int]:
+    return [ord(c) >> 5 for c in hrp] + [0] + [ord(c) & 31 for c in hrp]
+
+
+def format_bech32(hrp: str, data: bytes) -> str:
+    """Return lower-case Bech32 of ``data`` under the human-readable part ``hrp`` (lower case)."""
+    accumulator = int.from_bytes(data, "big")
+    bits = len(data) * 8
+    pad = -bits % 5
+    accumulator <<= pad
+    count = (bits + pad) // 5
+    values = [(accumulator >> 5 * (count - 1 - i)) & 31 for i in range(count)]
+    checksum = _polymod([*_expand(hrp), *values, 0, 0, 0, 0, 0, 0]) ^ 1
+    values += [(checksum >> 5 * (5 - i)) & 31 for i in range(6)]
+    return hrp + "1" + "".join(_BECH32[v] for v in values)
+
+
+def parse_bech32(text: str) -> tuple[str, bytes]:
+    """Return (human-readable part in lower case, data) of a Bech32 string in one case.
+
+    Raises ``FormatError`` for mixed case, a character outside the alphabet, a wrong checksum, or
+    padding that is longer than four bits or not zero (BIP 173).
+    """
+    if any(not 33 <= ord(c) <= 126 for c in text):
+        raise FormatError("Bech32", "a character outside printable ASCII")
+    if text not in (text.lower(), text.upper()):
+        raise FormatError("Bech32", "mixed case")
+    hrp, separator, rest = text.lower().rpartition("1")
+    if not separator or not hrp or len(rest) < 6:
+        raise FormatError("Bech32", "too short or without separator")
+    try:
+        values = [_BECH32_VALUES[c] for c in rest]
+    except KeyError:
+        raise FormatError("Bech32", "a character outside the Bech32 alphabet") from None
+    if _polymod([*_expand(hrp), *values]) != 1:
+        raise FormatError("Bech32", "wrong checksum")
+    values = values[:-6]
+    accumulator = 0
+    for value in values:
+        accumulator = accumulator << 5 | value
+    pad = len(values) * 5 % 8
+    if pad > 4 or accumulator & ((1 << pad) - 1):
+        raise FormatError("Bech32", "bad padding")
+    return hrp, (accumulator >> pad).to_bytes(len(values) * 5 // 8, "big")
+
+
+# --- canonical msgpack ------------------------------------------------------------------------
+
+
+def _canonical(value: object, depth: int) -> object:
+    """Return ``value`` with map keys in bytewise order; raise ``ValueError`` on what has no form."""
+    # bool first: it is an int in Python, and a type of its own in msgpack.
+    if isinstance(value, (bool, str, bytes)):
+        return value
+    if isinstance(value, int):
+        if not _MIN_INT <= value <= _MAX_INT:
+            raise ValueError("an integer outside 64 bits")
+        return value
+    if depth >= MAX_DEPTH:
+        raise ValueError(f"deeper than {MAX_DEPTH}")
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError("a map key that is not a string")
+        return {
+            key: _canonical(value[key], depth + 1)
+            for key in sorted(value, key=lambda key: key.encode("utf-8"))
+        }
+    if isinstance(value, (list, tuple)):
+        return [_canonical(element, depth + 1) for element in value]
+    raise ValueError(f"no canonical form for {type(value).__name__}")
+
+
+def pack(value: Packable) -> bytes:
+    """Return the one canonical msgpack encoding of ``value``.
+
+    Maps have string keys in bytewise order; integers are shortest; strings are UTF-8; there is no
+    float, nil or extension; at most eight containers deep. Raises ``ValueError`` on anything else.
+    """
+    packed: bytes = msgpack.packb(_canonical(value, 0), use_bin_type=True)
+    return packed
+
+
+def _pairs(pairs: list[tuple[object, object]]) -> dict[object, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise FormatError("msgpack", "a key twice")
+    return found
+
+
+def _unpacker(max_array: int, buffer: int) -> msgpack.Unpacker:
+    # Lengths are capped here, before the decoder allocates anything for them.
+    return msgpack.Unpacker(
+        raw=False,
+        use_list=False,
+        strict_map_key=True,
+        object_pairs_hook=_pairs,
+        max_buffer_size=buffer,
+        max_array_len=max_array,
+        max_map_len=_MAX_MAP,
+    )
+
+
+def _next(reader: msgpack.Unpacker) -> Value:
+    """Decode one value; raise ``msgpack.OutOfData`` if it is cut short, or ``FormatError``."""
+    try:
+        value: Value = reader.unpack()
+    except (FormatError, msgpack.OutOfData):
+        raise
+    # msgpack raises ValueError (StackError and UnicodeDecodeError are kinds of it), TypeError for
+    # a key that can't be hashed and OverflowError for a length beyond the machine's.
+    except (ValueError, TypeError, OverflowError) as error:
+        raise FormatError("msgpack", str(error) or "not msgpack") from None
+    return value
+
+
+def _check_canonical(value: Value, raw: bytes) -> None:
+    try:
+        canonical = pack(value)
+    except ValueError as error:
+        raise FormatError("msgpack", str(error)) from None
+    if canonical != raw:
+        raise FormatError("msgpack", "not canonical")
+
+
+def unpack_prefix(data: bytes, *, max_array: int = _MAX_ARRAY) -> tuple[Value, int]:
+    """Decode the canonical value that ``data`` begins with; return it and its size in bytes."""
+    reader = _unpacker(max_array, max(len(data), 1))
+    reader.feed(data)
+    try:
+        value = _next(reader)
+    except msgpack.OutOfData:
+        raise FormatError("msgpack", "cut short") from None
+    size: int = reader.tell()
+    _check_canonical(value, data[:size])
+    return value, size
+
+
+def unpack(data: bytes, *, max_array: int = _MAX_ARRAY) -> Value:
+    """Decode exactly one canonical value; raise ``FormatError`` on anything else.
+
+    Lengths are capped before anything is allocated: arrays at ``max_array``, maps at 256.
+    """
+    value, size = unpack_prefix(data, max_array=max_array)
+    if size != len(data):
+        raise FormatError("msgpack", "bytes after the value")
+    return value
+
+
+def unpack_sequence(
+    source: Readable, *, max_value: int, max_array: int = _MAX_ARRAY
+) -> Iterator[tuple[Value, bytes]]:
+    """Yield each canonical value of a concatenation, with its bytes; at most ``max_value`` each.
+
+    ``source.read(n)`` returns up to ``n`` bytes and nothing only at the end. Raises ``FormatError``
+    on a value that is not canonical, too long, or cut short.
+    """
+    chunk = 65536
+    reader = _unpacker(max_array, max_value + chunk)
+    held = b""
+    start = 0  # the place of held[0] in the sequence
+    while more := source.read(chunk):
+        reader.feed(more)
+        held += more
+        while held:
+            try:
+                value = _next(reader)
+            except msgpack.OutOfData:
+                break
+            size = reader.tell() - start
+            raw, held = held[:size], held[size:]
+            start += size
+            _check_canonical(value, raw)
+            yield value, raw
+        if len(held) > max_value:
+            raise FormatError("msgpack", "a value longer than allowed")
+    if held:
+        raise FormatError("msgpack", "cut short")
+
+
+# --- Padmé ------------------------------------------------------------------------------------
+
+
+def padme(size: int) -> int:
+    """Return the Padmé length for ``size`` bytes: at most 12 % more, and few distinct values.
+
+    From "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", section 4:
+    a length keeps only as many significant bits as its exponent has bits.
+    """
+    if size < 2:
+        return size
+    exponent = size.bit_length() - 1
+    mask = (1 << (exponent - exponent.bit_length())) - 1
+    return (size + mask) & ~mask

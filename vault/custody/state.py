@@ -1,0 +1,156 @@
+"""What a log says at one size: roster, epochs, bundles, holders. Plain data, no rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import final
+
+from vault.event import SealedFile
+from vault.identity import ProvenKeys, PublicKeys
+
+__all__ = ["BundleState", "Epoch", "Grant", "Member", "Policy", "Release", "State"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """``clock``: public times are multiples of so many seconds; destruction needs two persons."""
+
+    clock: int = 1
+    two_person_destroy: bool = False
+
+    def to_data(self) -> dict[str, int | bool]:
+        """Return the map that events carry."""
+        return {"clock": self.clock, "two_person_destroy": self.two_person_destroy}
+
+
+@final
+@dataclass(slots=True)
+class Member:
+    """An identity on the roster; ``admitted`` and ``removed`` are indexes of events."""
+
+    proven: ProvenKeys
+    roles: frozenset[str]
+    admitted: int
+    removed: int | None = None
+    doubtful_from: int | None = None
+
+    @property
+    def keys(self) -> PublicKeys:
+        """The member's public keys."""
+        return self.proven.keys
+
+    @property
+    def active(self) -> bool:
+        """Whether the member has not been removed."""
+        return self.removed is None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One generation of the reading key; ``seq`` is that of its ``epoch.opened``."""
+
+    id: bytes
+    recipient: bytes
+    sha256: bytes
+    size: int
+    readers: frozenset[bytes]
+    history: bool
+    seq: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A file that opens earlier epochs to one reader."""
+
+    reader: bytes
+    epochs: tuple[bytes, ...]
+    sha256: bytes
+    size: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A handover that waits for its recipient; ``expires`` is a time in UTC seconds, if any."""
+
+    seq: int
+    by: bytes
+    to: bytes
+    expires: int | None
+
+
+@final
+@dataclass(slots=True)
+class BundleState:
+    """One bundle: what its seal committed to, its chain of events, who is answerable for it now."""
+
+    id: bytes
+    seq: int
+    sealer: bytes
+    time: int
+    parts: tuple[tuple[bytes, int], ...]
+    key: bytes
+    key_file: SealedFile
+    items: bytes
+    holder: bytes
+    last: bytes
+    chain: list[int] = field(default_factory=list)
+    holders: list[tuple[int, bytes]] = field(default_factory=list)
+    release: Release | None = None
+    interrupted: bool = False
+    holds: set[bytes] = field(default_factory=set)
+    request: tuple[int, bytes] | None = None
+    approval: int | None = None
+    destroyed: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the age file, over all parts."""
+        return sum(size for _, size in self.parts)
+
+
+@final
+@dataclass(slots=True)
+class State:
+    """Everything that the rules look at, after ``size`` events."""
+
+    vault: bytes = b""
+    policy: Policy = field(default_factory=Policy)
+    size: int = 0
+    members: dict[bytes, Member] = field(default_factory=dict)
+    epochs: dict[bytes, Epoch] = field(default_factory=dict)
+    newest: bytes | None = None
+    due: bytes | None = None
+    withheld: bool = False
+    waiting: list[tuple[int, bytes]] = field(default_factory=list)
+    grants: list[Grant] = field(default_factory=list)
+    bundles: dict[bytes, BundleState] = field(default_factory=dict)
+    last_actor: bytes = b""
+    last_time: int = 0
+
+    @property
+    def origin(self) -> str:
+        """The origin line of the log's checkpoints."""
+        return f"evidence-vault/{self.vault.hex()}"
+
+    def member(self, key: bytes) -> Member | None:
+        """Return the member with this Ed25519 key if it is on the roster now."""
+        found = self.members.get(key)
+        return found if found is not None and found.active else None
+
+    def active(self, role: str) -> Iterator[bytes]:
+        """Yield the keys of the members who have ``role`` now."""
+        return (
+            key for key, member in self.members.items() if member.active and role in member.roles
+        )
+
+    def is_disputed(self, actor: bytes, seq: int) -> bool:
+        """Whether a removal declared this key's events from some point on as doubtful."""
+        member = self.members.get(actor)
+        return (
+            member is not None and member.doubtful_from is not None and seq >= member.doubtful_from
+        )

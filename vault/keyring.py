@@ -1,0 +1,194 @@
+"""Epochs of the reading key and the files that hold them (docs/spec.md, "Keyring").
+
+``keys/<epoch>`` is an age file to the card of each reader of that epoch. Its plaintext has two lines
+for each epoch that it opens, newest first:
+
+    # <epoch, 16 hex digits>
+    AGE-SECRET-KEY-PQ-1…
+
+so that ``age -d -i`` takes it as an identity file. A file that grants history has the same form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, final
+
+from vault import age
+from vault.codec import parse_hex
+from vault.custody import Epoch, State
+from vault.errors import (
+    DigestMismatchError,
+    FormatError,
+    NoIdentityMatchError,
+    ProofError,
+    VaultError,
+)
+from vault.event import SealedFile
+from vault.identity import Identity, PublicKeys
+from vault.layout import epoch_name, history_name
+from vault.storage import Store
+
+__all__ = [
+    "Keyring",
+    "NewEpoch",
+    "check_epoch_file",
+    "format_epoch_file",
+    "new_epoch",
+    "parse_epoch_file",
+    "read_whole",
+    "seal_to_epoch",
+]
+
+EPOCH_SIZE: Final = 8
+_MAX_EPOCH_FILE: Final = 2**20
+MAX_SMALL_FILE: Final = 2**25
+
+
+def format_epoch_file(epochs: Iterable[tuple[bytes, age.HybridIdentity]]) -> bytes:
+    """Return the plaintext of an epoch file; ``epochs`` newest first."""
+    lines = (f"# {epoch.hex()}\n{identity.to_string()}\n" for epoch, identity in epochs)
+    return "".join(lines).encode("ascii")
+
+
+def parse_epoch_file(plaintext: bytes) -> dict[bytes, age.HybridIdentity]:
+    """Parse the plaintext of an epoch file; raise ``FormatError``."""
+    try:
+        lines = plaintext.decode("ascii").split("\n")
+    except UnicodeDecodeError:
+        raise FormatError("epoch file", "not ASCII") from None
+    if lines.pop() or not lines or len(lines) % 2:
+        raise FormatError("epoch file", "not two lines for each epoch")
+    found = {}
+    for comment, line in zip(lines[::2], lines[1::2], strict=True):
+        if not comment.startswith("# "):
+            raise FormatError("epoch file", "an epoch is not named")
+        found[parse_hex(comment[2:], size=EPOCH_SIZE)] = age.HybridIdentity.from_string(line)
+    if format_epoch_file(found.items()) != plaintext:
+        raise FormatError("epoch file", "not as it is written")
+    return found
+
+
+@final
+class NewEpoch:
+    """An epoch that is not in the log yet: its id, identity, and the encrypted file for it."""
+
+    def __init__(self, epoch: bytes, identity: age.HybridIdentity, data: bytes) -> None:
+        self.id = epoch
+        self.identity = identity
+        self.data = data
+        self.sha256 = hashlib.sha256(data).digest()
+
+    @property
+    def recipient(self) -> bytes:
+        """The raw recipient (1216 bytes)."""
+        return self.identity.recipient().to_bytes()
+
+
+def new_epoch(
+    readers: Iterable[PublicKeys],
+    earlier: Iterable[tuple[bytes, age.HybridIdentity]],
+    random: Callable[[int], bytes],
+) -> NewEpoch:
+    """Make an epoch for ``readers``, whose file also opens ``earlier`` ones (newest first)."""
+    epoch = random(EPOCH_SIZE)
+    identity = age.HybridIdentity.from_seed(random(32))
+    plaintext = format_epoch_file([(epoch, identity), *earlier])
+    data = age.encrypt_bytes(plaintext, [reader.recipient for reader in readers])
+    return NewEpoch(epoch, identity, data)
+
+
+def seal_to_epoch(plaintext: bytes, epoch: Epoch) -> tuple[bytes, SealedFile]:
+    """Encrypt a small file to an epoch; return its bytes and how an event names it."""
+    recipient = age.HybridRecipient.from_bytes(epoch.recipient)
+    data = age.encrypt_bytes(plaintext, [recipient])
+    return data, SealedFile(hashlib.sha256(data).digest(), len(data), epoch.id)
+
+
+def read_whole(store: Store, name: str, sha256: bytes, size: int) -> bytes:
+    """Read a small file; raise ``DigestMismatchError`` unless it is the one that was logged."""
+    if size > MAX_SMALL_FILE:
+        raise FormatError("file", "larger than such a file can be", name)
+    try:
+        # One byte more than expected shows a file that was extended.
+        data = store.read(name, 0, size + 1)
+    except FileNotFoundError:
+        raise DigestMismatchError("file", "missing", name) from None
+    if len(data) != size or hashlib.sha256(data).digest() != sha256:
+        raise DigestMismatchError("file", "not the one that was logged", name)
+    return data
+
+
+def check_epoch_file(
+    data: bytes, identity: Identity, epochs: Mapping[bytes, Epoch], where: str
+) -> dict[bytes, age.HybridIdentity]:
+    """Decrypt and parse an epoch file; raise ``ProofError`` unless each identity in it is that of
+    the recipient which the log names for its epoch.
+    """
+    plaintext = age.decrypt_bytes(data, [identity.age], max_size=_MAX_EPOCH_FILE)
+    found = parse_epoch_file(plaintext)
+    for epoch, secret in found.items():
+        known = epochs.get(epoch)
+        if known is None or secret.recipient().to_bytes() != known.recipient:
+            raise ProofError("epoch file", f"not the key of epoch {epoch.hex()}", where)
+    return found
+
+
+@final
+class Keyring:
+    """The epochs that ``identity`` can open, read from a vault when they are needed."""
+
+    def __init__(self, store: Store, identity: Identity) -> None:
+        self._store = store
+        self._identity = identity
+        self._known: dict[bytes, age.HybridIdentity] = {}
+        self._read: set[str] = set()
+
+    def identity_of(self, epoch: bytes, state: State) -> age.HybridIdentity:
+        """Return the identity of an epoch; raise ``NoIdentityMatchError`` if it is not for us."""
+        if epoch in self._known:
+            return self._known[epoch]
+        trouble: VaultError | None = None
+        for name, sha256, size in self._files(state):
+            if name in self._read:
+                continue
+            # One damaged file must not hide what another one opens.
+            try:
+                data = read_whole(self._store, name, sha256, size)
+                self._known |= check_epoch_file(data, self._identity, state.epochs, name)
+            except VaultError as error:
+                trouble = trouble or error
+                continue
+            self._read.add(name)
+            if epoch in self._known:
+                return self._known[epoch]
+        if trouble is not None:
+            raise trouble
+        raise NoIdentityMatchError("epoch", f"{epoch.hex()} is not open to this identity")
+
+    def _files(self, state: State) -> Iterator[tuple[str, bytes, int]]:
+        me = self._identity.ed25519
+        for epoch in reversed(state.epochs.values()):
+            if me in epoch.readers:
+                yield epoch_name(epoch.id), epoch.sha256, epoch.size
+        for grant in reversed(state.grants):
+            if grant.reader == me:
+                yield history_name(grant.sha256), grant.sha256, grant.size
+
+    def earlier(self, state: State) -> list[tuple[bytes, age.HybridIdentity]]:
+        """Return every epoch that this identity can open, newest first."""
+        for epoch in state.epochs:
+            try:
+                self.identity_of(epoch, state)
+            except NoIdentityMatchError:
+                continue
+        return [
+            (epoch, self._known[epoch]) for epoch in reversed(state.epochs) if epoch in self._known
+        ]
+
+    def open_file(self, name: str, file: SealedFile, state: State, max_size: int) -> bytes:
+        """Read and decrypt a small file that was encrypted to an epoch."""
+        secret = self.identity_of(file.epoch, state)
+        data = read_whole(self._store, name, file.sha256, file.size)
+        return age.decrypt_bytes(data, [secret], max_size=max_size)

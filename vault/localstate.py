@@ -1,0 +1,112 @@
+"""What this machine remembers about a vault, outside the vault: pins and the last audit.
+
+A pin is the newest checkpoint that this machine has verified, kept as the signed note itself in
+``pins/<vault id>.checkpoint``. A vault that is later older than its pin, or does not contain it, was
+rolled back or forked: that is what a vault alone can't show. ``audits/<vault id>.json`` remembers
+how far the last full audit went. Nothing here is secret, and losing it loses only that memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import final
+
+from vault.errors import FormatError, RollbackError
+from vault.tlog.checkpoint import Checkpoint, SignedCheckpoint, parse_signed_checkpoint
+from vault.tlog.merkle import HashReader, tree_root
+
+__all__ = ["AuditRecord", "LocalState", "check_pin"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """The last audit on this machine that found the vault intact.
+
+    ``size`` and ``root`` (hex) of the log then; ``time`` of that audit and ``evidence_read`` of the
+    last one that read every file, both in UTC seconds.
+    """
+
+    size: int
+    root: str
+    time: int
+    evidence_read: int
+
+
+@final
+class LocalState:
+    """Pins and audit records below a directory, which is made when something is first written."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+
+    def _pin_path(self, vault: bytes) -> Path:
+        return self._path / "pins" / f"{vault.hex()}.checkpoint"
+
+    def _audit_path(self, vault: bytes) -> Path:
+        return self._path / "audits" / f"{vault.hex()}.json"
+
+    def pin(self, vault: bytes) -> SignedCheckpoint | None:
+        """Return the newest checkpoint seen, or None; raise ``FormatError`` if it is damaged."""
+        path = self._pin_path(vault)
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return parse_signed_checkpoint(raw)
+        except FormatError as error:
+            raise FormatError("pin", error.why, str(path)) from None
+
+    def set_pin(self, vault: bytes, raw: bytes) -> None:
+        """Remember a verified checkpoint."""
+        _write(self._pin_path(vault), raw)
+
+    def audit_record(self, vault: bytes) -> AuditRecord | None:
+        """Return what is remembered of the last audit; None if nothing is, or it can't be read."""
+        try:
+            value = json.loads(self._audit_path(vault).read_bytes())
+            record = AuditRecord(**value)
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        numbers = (record.size, record.time, record.evidence_read)
+        sound = all(isinstance(number, int) for number in numbers) and isinstance(record.root, str)
+        return record if sound else None
+
+    def set_audit_record(self, vault: bytes, record: AuditRecord) -> None:
+        """Remember an audit."""
+        _write(self._audit_path(vault), json.dumps(asdict(record), indent=1).encode())
+
+    def forget(self, vault: bytes) -> None:
+        """Remove all that is remembered of a vault."""
+        self._pin_path(vault).unlink(missing_ok=True)
+        self._audit_path(vault).unlink(missing_ok=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A pin that is torn would refuse a sound vault: it appears whole or not at all.
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def check_pin(pin: Checkpoint, origin: str, size: int, tree: HashReader, where: str) -> None:
+    """Raise ``RollbackError`` unless a verified log of ``size`` contains the pinned state."""
+    if pin.origin != origin:
+        raise RollbackError("pin", "of another vault", where, expected=pin.origin, found=origin)
+    if size < pin.size:
+        raise RollbackError(
+            "log", "older than this machine has seen", where, expected=pin.size, found=size
+        )
+    if tree_root(pin.size, tree) != pin.root:
+        raise RollbackError(
+            "log", "another history than this machine has seen", where, expected=pin.size
+        )

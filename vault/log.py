@@ -1,0 +1,417 @@
+"""The log of a vault: reading it whole and verified, and appending to it, over a ``Store``.
+
+A C2SP tiled log (tlog-tiles) below ``log/``. :class:`Log` holds one checkpoint's tree and the state
+of custody after its events. What it holds has been verified: every entry hashes into the tree, the
+tree has the checkpoint's root, the checkpoint is signed by the actor of the last event, every event
+by its own actor, and each ``head`` is the root before its event. Events that break a rule of custody
+are kept in ``breaches``: such a log can be read, and not written to.
+
+Appending is optimistic: build, sign, commit; on a conflict read on and build again at the new place.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, TypeAlias, final
+
+from vault.custody import Breach, Custody, State, vault_id
+from vault.errors import (
+    ConflictError,
+    CustodyError,
+    FormatError,
+    NotAVaultError,
+    ProofError,
+    RollbackError,
+    StateError,
+    UnknownKeyError,
+    VaultError,
+    VerificationError,
+)
+from vault.event import Event, check_event_signature, parse_event
+from vault.layout import CHECKPOINT, LOG
+from vault.storage import Store
+from vault.tlog.checkpoint import (
+    Checkpoint,
+    CheckpointSigner,
+    SignedCheckpoint,
+    check_checkpoint,
+    parse_signed_checkpoint,
+    sign_checkpoint,
+)
+from vault.tlog.merkle import MemoryTree, leaf_hash
+from vault.tlog.tiles import (
+    ENTRIES,
+    TILE_WIDTH,
+    Tile,
+    format_entry_bundle,
+    new_tiles,
+    parse_entry_bundle,
+    tile_data,
+    tile_path,
+)
+
+__all__ = [
+    "Log",
+    "Maker",
+    "Place",
+    "edge_tiles",
+    "read_checkpoint",
+    "read_entries",
+    "tile_name",
+    "wider_tiles",
+]
+
+_MAX_CHECKPOINT: Final = 65536
+_ATTEMPTS: Final = 100
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event will stand: its ``seq``, ``head`` (None for genesis) and ``closes``, and the
+    state before it.
+    """
+
+    seq: int
+    head: bytes | None
+    closes: bytes | None
+    state: State
+
+
+Maker: TypeAlias = Callable[[Place], Event]
+"""Makes and signs an event for a place."""
+
+
+def tile_name(tile: Tile) -> str:
+    """Return the name of a tile in the store."""
+    return f"{LOG}/{tile_path(tile)}"
+
+
+def read_checkpoint(store: Store) -> bytes | None:
+    """Return the bytes of ``log/checkpoint``, or None if there is none."""
+    try:
+        return store.read(CHECKPOINT, 0, _MAX_CHECKPOINT)
+    except FileNotFoundError:
+        return None
+
+
+def wider_tiles(tile: Tile) -> Iterator[Tile]:
+    """Yield the tiles that can serve in the place of ``tile``: itself, then each wider one.
+
+    tlog-tiles, "Partial Tiles": a superseded partial tile may be gone once a wider one is there.
+    """
+    return (Tile(tile.level, tile.index, width) for width in range(tile.width, TILE_WIDTH + 1))
+
+
+def read_entries(store: Store, start: int, end: int, size: int) -> Iterator[bytes]:
+    """Yield entries ``start`` to ``end`` of a log of ``size``.
+
+    Raises ``FileNotFoundError`` where an entry bundle is gone and ``FormatError`` where one is not
+    in its format.
+    """
+    index = start // TILE_WIDTH
+    while index * TILE_WIDTH < end:
+        first = index * TILE_WIDTH
+        width = min(TILE_WIDTH, size - first)
+        for entry in _read_bundle(store, Tile(ENTRIES, index, width))[
+            max(0, start - first) : end - first
+        ]:
+            yield entry
+        index += 1
+
+
+def _read_bundle(store: Store, wanted: Tile) -> tuple[bytes, ...]:
+    for tile in wider_tiles(wanted):
+        name = tile_name(tile)
+        try:
+            data = store.read(name)
+        except FileNotFoundError:
+            continue
+        try:
+            return parse_entry_bundle(data, tile.width)[: wanted.width]
+        except FormatError as error:
+            raise error.at(name) from None
+    raise FileNotFoundError(tile_name(wanted))
+
+
+@final
+class Log:
+    """One verified state of a vault's log; :meth:`refresh` moves it on."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.tree = MemoryTree()
+        self.custody = Custody()
+        self.breaches: list[Breach] = []
+        self.signed: SignedCheckpoint | None = None
+        self._bundle = lru_cache(maxsize=32)(self._read_bundle_checked)
+
+    @property
+    def state(self) -> State:
+        """The state of custody."""
+        return self.custody.state
+
+    @property
+    def size(self) -> int:
+        """Events in this state of the log."""
+        return self.tree.size
+
+    @property
+    def root(self) -> bytes:
+        """RFC 6962 root."""
+        return self.tree.root()
+
+    @property
+    def raw(self) -> bytes | None:
+        """The checkpoint's bytes; None while there is no log."""
+        return self.signed.raw if self.signed is not None else None
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def refresh(self) -> bool:
+        """Read what was appended since; return whether anything was.
+
+        Raises ``RollbackError`` if the log no longer contains what was read before,
+        ``VerificationError`` or ``FormatError`` if anything is not as it was signed. After an error
+        this object is not to be used again.
+        """
+        while True:
+            raw = read_checkpoint(self._store)
+            if raw is None:
+                if self.signed is not None:
+                    raise RollbackError("checkpoint", "missing", CHECKPOINT)
+                raise NotAVaultError(self._store.place, "no log/checkpoint")
+            if raw == self.raw:
+                return False
+            try:
+                self._advance(raw)
+            except FileNotFoundError as missing:
+                # A writer that went on may have dropped a partial tile: then the checkpoint moved.
+                if read_checkpoint(self._store) == raw:
+                    raise VerificationError("log", "missing", str(missing)) from None
+                continue
+            return True
+
+    def _advance(self, raw: bytes) -> None:
+        """Move on to the checkpoint ``raw``, verifying all between; nothing changes on an error,
+        unless an event is not what its actor signed.
+        """
+        try:
+            signed = parse_signed_checkpoint(raw)
+        except FormatError as error:
+            raise error.at(CHECKPOINT) from None
+        head = signed.checkpoint
+        old = self.size
+        if head.size < old:
+            raise RollbackError(
+                "checkpoint", "shorter than before", CHECKPOINT, expected=old, found=head.size
+            )
+        leaves = list(read_entries(self._store, old, head.size, head.size))
+        grown = MemoryTree(base=self.tree, base_size=old)
+        grown.extend(leaf_hash(leaf) for leaf in leaves)
+        if grown.root() != head.root:
+            found = "other entries than its root" if old == 0 else "not a continuation"
+            raise ProofError(
+                "checkpoint", found, CHECKPOINT, expected=head.root, found=grown.root()
+            )
+        self._fold(leaves, grown, old)
+        self._check_signer(signed)
+        self.tree.extend(leaf_hash(leaf) for leaf in leaves)
+        self.signed = signed
+        self._bundle.cache_clear()
+
+    def _fold(self, leaves: Sequence[bytes], tree: MemoryTree, old: int) -> None:
+        for seq, leaf in enumerate(leaves, old):
+            try:
+                event = parse_event(leaf)
+            except FormatError as error:
+                raise error.at(f"event {seq}") from None
+            check_event_signature(event)
+            if seq and event.head != tree.root(seq):
+                raise VerificationError("event", "head is not the root before it", f"event {seq}")
+            self.breaches.extend(self.custody.apply(event))
+
+    def _check_signer(self, signed: SignedCheckpoint) -> None:
+        state = self.state
+        signer = state.members.get(state.last_actor)
+        if signer is None:
+            raise UnknownKeyError("checkpoint", "its signer is not on the roster", CHECKPOINT)
+        keys = signer.keys
+        check_checkpoint(signed, keys.ed25519, keys.ml_dsa_44, origin=state.origin)
+
+    def _read_bundle_checked(self, index: int) -> tuple[bytes, ...]:
+        first = index * TILE_WIDTH
+        end = min(self.size, first + TILE_WIDTH)
+        entries = tuple(read_entries(self._store, first, end, self.size))
+        for seq, entry in enumerate(entries, first):
+            if leaf_hash(entry) != self.tree.hash(0, seq):
+                raise ProofError("event", "not the one that was read before", f"event {seq}")
+        return entries
+
+    def entry(self, seq: int) -> bytes:
+        """Return the bytes of event ``seq``; raise ``IndexError`` beyond the end."""
+        if not 0 <= seq < self.size:
+            raise IndexError(seq)
+        index, offset = divmod(seq, TILE_WIDTH)
+        return self._bundle(index)[offset]
+
+    def event(self, seq: int) -> Event:
+        """Return event ``seq``."""
+        return parse_event(self.entry(seq))
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def finish_pending(self) -> bytes | None:
+        """Finish a commit that was signed and not published, if there is a sound one.
+
+        Returns the bytes of a ``checkpoint.next`` that is not a successor (torn, say) and may be
+        overwritten; None if there is none.
+        """
+        while (pending := self._store.pending()) is not None:
+            if not self._is_successor(pending):
+                return pending
+            try:
+                self._store.finish(self._current(), pending)
+            except ConflictError:
+                continue  # another writer was faster, or went on: look again
+        return None
+
+    def _current(self) -> bytes | None:
+        return read_checkpoint(self._store)
+
+    def _is_successor(self, pending: bytes) -> bool:
+        """Whether ``pending`` verifies, with all its tiles, and continues the current checkpoint."""
+        trial = Log(self._store)
+        try:
+            trial._advance(pending)
+            trial.check_tiles()
+        except (VaultError, FileNotFoundError):
+            return False
+        current = self._current()
+        try:
+            head = parse_signed_checkpoint(current or b"").checkpoint
+        except FormatError:
+            # Missing or torn, as FAT leaves it: the successor is what remains.
+            return True
+        return head.size < trial.size and trial.tree.root(head.size) == head.root
+
+    def check_tiles(self) -> None:
+        """Raise unless every tile of this size is there with the bytes that its entries give."""
+        for tile in new_tiles(0, self.size):
+            if tile.level != ENTRIES and self._store.read(tile_name(tile)) != tile_data(
+                tile, self.tree
+            ):
+                raise ProofError("tile", "does not follow from the entries", tile_name(tile))
+
+    def append(
+        self, signer: CheckpointSigner, build: Callable[[State], Sequence[Maker]]
+    ) -> tuple[Event, ...]:
+        """Append one commit of ``signer``; return its events once they are durable.
+
+        ``build`` is called with the state for every attempt, and returns a maker for each event.
+        Raises ``CustodyError`` for an event that breaks a rule, ``StateError`` for a log that
+        already contradicts itself; nothing is written then. After an ``OSError`` from the store the
+        commit may or may not have happened: the next reading tells.
+        """
+        for _ in range(_ATTEMPTS):
+            judged = self.finish_pending()
+            if self.signed is not None or self._current() is not None:
+                self.refresh()
+            if self.breaches:
+                raise StateError(self._store.place, "the log contradicts itself")
+            events, tree = self._make(signer, build(self.state))
+            try:
+                self._commit(signer, events, tree, judged)
+            except ConflictError:
+                continue
+            self.refresh()
+            return events
+        raise ConflictError(self._store.place, f"other writers were faster {_ATTEMPTS} times")
+
+    def _make(
+        self, signer: CheckpointSigner, makers: Sequence[Maker]
+    ) -> tuple[tuple[Event, ...], MemoryTree]:
+        custody = self.custody
+        tree = MemoryTree(base=self.tree, base_size=self.size)
+        events: list[Event] = []
+        for number, make in enumerate(makers):
+            if number == 1:
+                # Later events of a commit are judged after the earlier ones, on a copy.
+                custody = copy.deepcopy(custody)
+            if number:
+                custody.apply(events[-1])
+            changes = number == 0 and custody.state.last_actor != signer.ed25519
+            place = Place(
+                seq=tree.size,
+                head=tree.root() if tree.size else None,
+                closes=self.raw if changes else None,
+                state=custody.state,
+            )
+            event = make(place)
+            for breach in custody.broken(event):
+                raise CustodyError(breach.rule, event.type, breach.detail)
+            events.append(event)
+            tree.append(event.leaf_hash)
+        return tuple(events), tree
+
+    def _commit(
+        self,
+        signer: CheckpointSigner,
+        events: Sequence[Event],
+        tree: MemoryTree,
+        judged: bytes | None,
+    ) -> None:
+        old, new = self.size, tree.size
+        origin = self.state.origin if old else f"evidence-vault/{vault_id(events[0]).hex()}"
+        files: dict[str, bytes] = {}
+        for tile in new_tiles(old, new):
+            if tile.level == ENTRIES:
+                first = tile.index * TILE_WIDTH
+                kept = [self.entry(seq) for seq in range(first, min(old, first + tile.width))]
+                added = [e.leaf for e in events if first <= e.seq < first + tile.width]
+                files[tile_name(tile)] = format_entry_bundle([*kept, *added])
+            else:
+                files[tile_name(tile)] = tile_data(tile, tree)
+        head = Checkpoint(origin, new, tree.root())
+        self._store.commit(
+            self.raw,
+            files,
+            lambda: sign_checkpoint(head, signer),
+            judged=judged,
+            clear=_superseded(old, new),
+        )
+        self._drop_partials(files)
+
+    def _drop_partials(self, files: Iterable[str]) -> None:
+        """Delete what full tiles have made superfluous (tlog-tiles, "Partial Tiles")."""
+        for name in files:
+            if ".p/" not in name:
+                for partial, _ in list(self._store.list(f"{name}.p")):
+                    self._store.delete(partial)
+
+
+def _superseded(old: int, new: int) -> dict[str, frozenset[str]]:
+    """Return the directories of partial tiles that a commit writes to, each with what stays in it.
+
+    Only the partial tile of the present checkpoint does: older ones are superseded, and wider ones
+    are left over from a commit that never was.
+    """
+    keep: dict[str, frozenset[str]] = {}
+    present = {(tile.level, tile.index): tile.width for tile in edge_tiles(old)}
+    for tile in new_tiles(old, new):
+        directory = tile_name(Tile(tile.level, tile.index)) + ".p"
+        width = present.get((tile.level, tile.index))
+        keep[directory] = frozenset((str(width),) if width else ())
+    return keep
+
+
+def edge_tiles(size: int) -> Iterator[Tile]:
+    """Yield the partial tiles of a tree of ``size`` leaves."""
+    level = ENTRIES
+    while count := size >> 8 * max(level, 0):
+        if count % TILE_WIDTH:
+            yield Tile(level, count // TILE_WIDTH, count % TILE_WIDTH)
+        level += 1

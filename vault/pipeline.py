@@ -1,0 +1,147 @@
+"""Stages that overlap: reading, encrypting, digesting and writing each in a thread of its own.
+
+A stage is a sink. What is written to it is copied into one of a few buffers that it owns and given
+to the next sink by its thread, so memory is bounded and the slowest stage sets the pace. An error
+in any stage comes out of the next call of the stage before it; :meth:`Stage.abort` stops at once.
+SHA-256, ChaCha20-Poly1305 and ``write`` release the interpreter lock, so threads do overlap.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Protocol, TypeAlias, final
+
+__all__ = ["Buffer", "Progress", "ProgressCallback", "Sink", "Stage", "copy_exactly"]
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+BUFFER_SIZE: Final = 2**20
+_BUFFERS: Final = 4
+
+
+class Sink(Protocol):
+    """Takes bytes; what it is given is valid until it returns."""
+
+    def write(self, data: memoryview, /) -> object:
+        """Take all of ``data``."""
+        ...
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far ``work`` is: ``done`` of ``total`` bytes (0 if not known), now at ``name``."""
+
+    work: str
+    done: int
+    total: int
+    name: str = ""
+
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
+"""Called now and then; an exception that it raises cancels the work."""
+
+
+@final
+class Stage:
+    """A sink that gives what it takes to ``sink``, in order, in a thread of its own.
+
+    :meth:`close` returns when all has been written, or raises what went wrong. Used as a context
+    manager, an exception in the body aborts.
+    """
+
+    def __init__(self, sink: Sink, name: str) -> None:
+        self._sink = sink
+        self._full: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
+        self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+        for _ in range(_BUFFERS):
+            self._free.put(bytearray(BUFFER_SIZE))
+        self._error: BaseException | None = None
+        self._aborted = False
+        self._thread = threading.Thread(target=self._run, name=f"vault-{name}", daemon=True)
+        self._thread.start()
+
+    def write(self, data: Buffer) -> int:
+        """Take all of ``data``; raise the error of the stages below, if there was one."""
+        view = memoryview(data).cast("B")
+        for start in range(0, len(view), BUFFER_SIZE):
+            piece = view[start : start + BUFFER_SIZE]
+            buffer = self._free.get()
+            self._check()
+            buffer[: len(piece)] = piece
+            self._full.put(memoryview(buffer)[: len(piece)])
+        return len(view)
+
+    def close(self) -> None:
+        """Wait until everything is written; raise the error of the stages below, if any."""
+        self._stop()
+        self._check()
+
+    def abort(self) -> None:
+        """Drop what was not written yet and end the thread."""
+        self._aborted = True
+        self._stop()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.abort()
+
+    def _stop(self) -> None:
+        if self._thread.is_alive():
+            self._full.put(None)
+            self._thread.join()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while (piece := self._full.get()) is not None:
+            if self._error is None and not self._aborted:
+                try:
+                    self._sink.write(piece)
+                # Whatever it is, it belongs to the thread that writes to this stage.
+                except BaseException as error:
+                    self._error = error
+            buffer = piece.obj
+            piece.release()
+            assert isinstance(buffer, bytearray)
+            self._free.put(buffer)
+
+
+class Source(Protocol):
+    """Gives bytes into a buffer."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill some of ``buffer``; return how many bytes, 0 only at the end."""
+        ...
+
+
+def copy_exactly(
+    source: Source, size: int, take: Callable[[memoryview], object], buffer: memoryview
+) -> int:
+    """Give ``size`` bytes of ``source`` to ``take``; return how many there were, at most ``size``.
+
+    Fewer than ``size`` mean that the source ended early; whether it goes on is for the caller.
+    """
+    done = 0
+    while done < size:
+        count = source.readinto(buffer[: min(len(buffer), size - done)])
+        if not count:
+            break
+        take(buffer[:count])
+        done += count
+    return done

@@ -1,0 +1,161 @@
+"""Reading a bundle as one of its readers: its items, and each item by seeking (docs/spec.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, final
+
+from vault import age
+from vault.bundle import Item, check_bag, open_parts, parse_bundle_key, read_items
+from vault.codec import Value
+from vault.commitment import items_root
+from vault.custody import BundleState, State
+from vault.errors import DigestMismatchError, FormatError, NotFoundError, ProofError, StateError
+from vault.keyring import Keyring
+from vault.layout import bundle_key_name
+from vault.pipeline import Buffer
+from vault.storage import Store
+
+__all__ = ["BundleReading", "ItemReader", "bundle_identity"]
+
+_MAX_KEY_FILE: Final = 4096
+
+
+def bundle_identity(
+    store: Store, keyring: Keyring, bundle: BundleState, state: State
+) -> age.HybridIdentity:
+    """Return the identity that opens a bundle's parts; the keyring's errors otherwise."""
+    file = bundle.key_file
+    name = bundle_key_name(bundle.id, file.epoch, file.sha256)
+    plaintext = keyring.open_file(name, file, state, _MAX_KEY_FILE)
+    return parse_bundle_key(plaintext, bundle.key)
+
+
+@final
+class ItemReader(io.RawIOBase):
+    """One item's content, seekable. Reading it from start to end also checks its SHA-256."""
+
+    def __init__(self, plaintext: age.Reader, item: Item) -> None:
+        super().__init__()
+        stored = item.stored
+        if stored is None:
+            raise StateError(f"item {item.number}", "has no content here")
+        self._path, self._start, self.size, self._sha256 = stored
+        self._plaintext = plaintext
+        self._position = 0
+        self._digest = hashlib.sha256()
+        self._digested = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position in bytes."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move as files do; return the new position."""
+        base = (0, self._position, self.size)[whence]
+        if base + offset < 0:
+            raise ValueError("before the start")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: Buffer) -> int:  # type: ignore[override]
+        """Fill some of ``buffer``; 0 at the end.
+
+        Raises ``DigestMismatchError`` with the last bytes if all were read in order and do not have
+        the SHA-256 that the item's fields say.
+        """
+        left = self.size - self._position
+        view = memoryview(buffer).cast("B")[: max(left, 0)]
+        if not view:
+            return 0
+        self._plaintext.seek(self._start + self._position)
+        count = self._plaintext.readinto(view)
+        if not count:
+            raise FormatError("bundle", "ends inside an item", self._path)
+        if self._digested == self._position:
+            self._digest.update(view[:count])
+            self._digested += count
+            if self._digested == self.size and self._digest.digest() != self._sha256:
+                raise DigestMismatchError("item", "not the SHA-256 of its fields", self._path)
+        self._position += count
+        return count
+
+
+@final
+class BundleReading:
+    """A bundle opened with a reader's identity. ``fields`` are those of ``bundle.sealed``."""
+
+    def __init__(
+        self,
+        store: Store,
+        bundle: BundleState,
+        identity: age.HybridIdentity,
+        fields: dict[str, Value],
+    ) -> None:
+        self.bundle = bundle
+        self.fields = fields
+        self._plaintext = open_parts(store, bundle.id, [size for _, size in bundle.parts], identity)
+        try:
+            self.items = self._read_items()
+        except BaseException:
+            self.close()
+            raise
+
+    def _where(self) -> tuple[int, int, int]:
+        match self.fields:
+            case {
+                "items_offset": int(offset),
+                "items_size": int(size),
+                "plaintext_size": int(whole),
+            }:
+                return offset, size, whole
+        raise FormatError("bundle.sealed", "its fields do not say where the items lie")
+
+    def _read_items(self) -> tuple[Item, ...]:
+        offset, size, whole = self._where()
+        if self._plaintext.size != whole:
+            raise FormatError("bundle", "not the size that the event's fields say")
+        items = tuple(read_items(self._plaintext, offset, size))
+        if items_root(item.root for item in items) != self.bundle.items:
+            raise ProofError("items", "not the items that were sealed", self.bundle.id.hex())
+        return items
+
+    def item(self, number: int) -> Item:
+        """Return item ``number``; raise ``NotFoundError``."""
+        if not 0 <= number < len(self.items):
+            raise NotFoundError(self.bundle.id.hex(), f"no item {number} of {len(self.items)}")
+        return self.items[number]
+
+    def open(self, number: int) -> ItemReader:
+        """Open an item's content; ``StateError`` for an item that has none here."""
+        return ItemReader(self._plaintext, self.item(number))
+
+    def check(self, items: Sequence[Item] | None = None) -> None:
+        """Read the whole plaintext and check every byte of the bag (see ``bundle.check_bag``)."""
+        check_bag(self._plaintext, self.bundle.id, items or self.items, self._where())
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._plaintext.close()
+
+    def __enter__(self) -> BundleReading:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,267 @@
+"""Sealing a bundle: from files and streams to an event in the log.
+
+No lock is held while evidence streams. The order: encrypt into a staging directory, make every part
+durable, read all of it back from the medium, publish the directory in one rename, append the event.
+Whatever goes wrong before the event leaves no bundle.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import final
+
+from vault import age
+from vault.bundle import BundleWriter, Item, Sealed, estimated_size, format_bundle_key
+from vault.codec import Packable
+from vault.custody import State
+from vault.errors import NoSpaceError, SourceChangedError, SourceUnreadableError, VaultError
+from vault.event import Event, SealedFile
+from vault.keyring import seal_to_epoch
+from vault.layout import bundle_directory, bundle_key_name, key_name_in_bundle
+from vault.pipeline import ProgressCallback, Source
+from vault.storage import Store
+
+__all__ = ["SealWriter", "check_sealable"]
+
+Append = Callable[[Mapping[str, Packable], Callable[[State], Mapping[str, Packable]]], Event]
+
+
+def check_sealable(path: Path) -> os.stat_result:
+    """Return the status of a regular file that can be read.
+
+    Raises ``SourceUnreadableError`` for a link, a device, a FIFO, a socket, a directory, or a file
+    that can't be opened. Nothing is read, and no FIFO is waited for.
+    """
+    try:
+        status = path.lstat()
+    except OSError as error:
+        raise SourceUnreadableError(str(path), error.strerror or "not readable") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceUnreadableError(str(path), _what_it_is(status.st_mode))
+    if not os.access(path, os.R_OK):
+        raise SourceUnreadableError(str(path), "no permission to read it")
+    return status
+
+
+def _what_it_is(mode: int) -> str:
+    for test, what in (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+    ):
+        if test(mode):
+            return what
+    return "a device"
+
+
+@final
+class SealWriter:
+    """A bundle that is being sealed. Used as a context manager: leaving it appends the event.
+
+    An exception in the body aborts and leaves nothing. Afterwards ``event`` is the appended event,
+    ``sealed`` the bundle, and ``read_back`` says whether the copy was read from the medium itself
+    (False: from the system's cache, which this system does not let go of).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        append: Append,
+        state: Callable[[], State],
+        *,
+        bundle: bytes,
+        time: int,
+        random: Callable[[int], bytes],
+        fields: Mapping[str, Packable],
+        expected: Sequence[int] = (),
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        self._store = store
+        self._append = append
+        self._state = state
+        self._fields = fields
+        self._check_space(expected)
+        self._stage = store.stage()
+        identity = age.HybridIdentity.from_seed(random(32))
+        try:
+            self._writer = BundleWriter(
+                self._stage, bundle, identity, time, random, progress, sum(expected)
+            )
+        except BaseException:
+            self._stage.abort()
+            raise
+        self._key_file: SealedFile | None = None
+        self._items: list[Item] = []
+        self.id = bundle
+        self.event: Event | None = None
+        self.sealed: Sealed | None = None
+        self.read_back = False
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The items added so far."""
+        return tuple(self._items)
+
+    def _check_space(self, expected: Sequence[int]) -> None:
+        free = self._store.free_space()
+        needed = estimated_size(expected)
+        if free is not None and needed > free:
+            raise NoSpaceError(self._store.place, needed, free)
+
+    def add_path(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str | bytes | None = None,
+        fields: Mapping[str, Packable] | None = None,
+    ) -> Item:
+        """Add a file. ``name`` (its own file name, by default) is kept as a private field.
+
+        Raises ``SourceUnreadableError`` for what is not a readable regular file and
+        ``SourceChangedError`` if the file changes while it is read.
+        """
+        source = Path(path)
+        before = check_sealable(source)
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            descriptor = os.open(source, flags | getattr(os, "O_NONBLOCK", 0))
+        except OSError as error:
+            raise SourceUnreadableError(str(source), error.strerror or "not readable") from None
+        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
+            status = os.fstat(file.fileno())
+            if _version(status) != _version(before):
+                raise SourceChangedError(str(source), "replaced while it was sealed")
+            modified = datetime.fromtimestamp(int(status.st_mtime), UTC)
+            values = {
+                "times.modified": modified.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                **(fields or {}),
+            }
+            shown = name if name is not None else _file_name(source)
+            try:
+                item = self._writer.add(values, shown, status.st_size, int(status.st_mtime), file)
+            except SourceChangedError:
+                raise SourceChangedError(str(source), "changed while it was sealed") from None
+            if _version(os.fstat(file.fileno())) != _version(status):
+                raise SourceChangedError(str(source), "changed while it was sealed")
+        self._items.append(item)
+        return item
+
+    def add_stream(
+        self,
+        name: str | bytes,
+        size: int,
+        source: Source,
+        *,
+        fields: Mapping[str, Packable] | None = None,
+        mtime: int = 0,
+    ) -> Item:
+        """Add exactly ``size`` bytes of ``source`` (``readinto``); ``mtime`` in UTC seconds."""
+        item = self._writer.add(fields or {}, name, size, mtime, source)
+        self._items.append(item)
+        return item
+
+    def add_absent(self, fields: Mapping[str, Packable]) -> Item:
+        """Add an item without content: a media hash, or an omission with its reason."""
+        item = self._writer.add_absent(fields)
+        self._items.append(item)
+        return item
+
+    def __enter__(self) -> SealWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._abort()
+            return
+        try:
+            self.sealed = sealed = self._writer.finish()
+            self.read_back = self._writer.read_back(sealed)
+            self._write_key_file(sealed)
+            self._stage.publish(bundle_directory(self.id))
+        except BaseException:
+            self._abort()
+            raise
+        fields = {
+            **self._fields,
+            "item_count": sealed.item_count,
+            "plaintext_size": sealed.plaintext_size,
+            "items_offset": sealed.items_offset,
+            "items_size": sealed.items_size,
+        }
+        try:
+            self.event = self._append(fields, self._data)
+        # An event that was refused was not written. After any other error it may have been (the
+        # commit may be finished by the next writer), so the bundle stays.
+        except VaultError:
+            self._store.delete_tree(bundle_directory(self.id))
+            raise
+
+    def _abort(self) -> None:
+        self._writer.abort()
+        self._stage.abort()
+
+    def _write_key_file(self, sealed: Sealed) -> None:
+        state = self._state()
+        assert state.newest is not None
+        data, self._key_file = seal_to_epoch(
+            format_bundle_key(sealed.identity), state.epochs[state.newest]
+        )
+        name = key_name_in_bundle(self._key_file.epoch, self._key_file.sha256)
+        with self._stage.create(name) as writer:
+            writer.write(data)
+            writer.commit()
+
+    def _data(self, state: State) -> dict[str, Packable]:
+        """Return what ``bundle.sealed`` says in public, for the newest epoch of ``state``."""
+        sealed, key_file = self.sealed, self._key_file
+        assert sealed is not None
+        assert key_file is not None
+        assert state.newest is not None
+        if key_file.epoch != state.newest:
+            # Another writer opened an epoch since the key file was written.
+            old = bundle_key_name(self.id, key_file.epoch, key_file.sha256)
+            data, key_file = seal_to_epoch(
+                format_bundle_key(sealed.identity), state.epochs[state.newest]
+            )
+            new = bundle_key_name(self.id, key_file.epoch, key_file.sha256)
+            with self._store.create(new) as writer:
+                writer.write(data)
+                writer.commit()
+            self._store.delete(old)
+            self._key_file = key_file
+        return {
+            "key": sealed.key,
+            "key_file": key_file.to_value(),
+            "parts": sealed.parts,
+            "items": sealed.items,
+        }
+
+
+def _version(status: os.stat_result) -> tuple[int, ...]:
+    # st_ctime is the creation time on Windows and says nothing there, but never changes either.
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+def _file_name(path: Path) -> str | bytes:
+    try:
+        path.name.encode("utf-8")
+    except UnicodeEncodeError:
+        return os.fsencode(path.name)
+    return path.name

@@ -1,0 +1,461 @@
+"""A vault: create, open, seal, read, append, look at what its log says. Nothing else.
+
+A :class:`Vault` shows one verified state of the log; :meth:`Vault.refresh` moves it on, and so does
+everything that it appends. Several threads may read from one; writers have one each.
+"""
+
+from __future__ import annotations
+
+import os
+import time as _time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import final
+
+from vault.codec import Packable, Value
+from vault.commitment import FIELDS_LABEL, fields_root, values_of
+from vault.custody import BundleState, Policy, State
+from vault.draft import Clock, Draft, Random, commit_event_fields, exact_time
+from vault.errors import (
+    AmbiguousError,
+    CustodyError,
+    FormatError,
+    NoIdentityMatchError,
+    NotAVaultError,
+    NotFoundError,
+    ProofError,
+    StateError,
+    UnsupportedVersionError,
+    VaultExistsError,
+)
+from vault.event import EVENT_TYPES, MAX_FIELDS_FILE, Event, FieldsHeader, parse_fields_file
+from vault.identity import Card, Identity
+from vault.keyring import Keyring, NewEpoch, new_epoch
+from vault.layout import FORMAT_CONTENT, FORMAT_NAME, epoch_name, fields_name
+from vault.localstate import LocalState, check_pin
+from vault.log import Log
+from vault.pipeline import ProgressCallback
+from vault.reading import BundleReading, ItemReader, bundle_identity
+from vault.sealing import SealWriter
+from vault.storage import LocalStore, Store
+
+__all__ = ["Vault"]
+
+Place = str | os.PathLike[str]
+
+
+@final
+class Vault:
+    """One state of a vault, seen by ``identity`` (None: as anybody sees it).
+
+    Made by :meth:`create` and :meth:`open`; a context manager.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        identity: Identity | None,
+        state: LocalState | None,
+        clock: Clock,
+        random: Random,
+        progress: ProgressCallback | None,
+    ) -> None:
+        self.store = store
+        self.identity = identity
+        self._local = state
+        self._clock = clock
+        self._random = random
+        self._progress = progress
+        self._log = Log(store)
+        self._keyring = Keyring(store, identity) if identity is not None else None
+
+    # --- making and opening -------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        place: Place | Store,
+        *,
+        identity: Identity,
+        readers: Sequence[Card | Identity],
+        fields: Mapping[str, Packable] | None = None,
+        policy: Policy | None = None,
+        state: Place | None = None,
+        clock: Clock = _time.time,
+        random: Random = os.urandom,
+    ) -> Vault:
+        """Make a vault whose owner and custodian is ``identity`` and whose readers are ``readers``.
+
+        ``fields`` are private fields of ``vault.created`` (``title``, ``member.name``). The readers'
+        cards give their keys and, as a private field, their names; to read herself, the owner names
+        herself. Raises ``ValueError`` without a reader, ``VaultExistsError`` if the place is taken.
+        Nothing is left behind after an error.
+        """
+        if not readers:
+            raise ValueError("a vault needs a reader, or nobody can ever open it")
+        store = LocalStore.make(place) if isinstance(place, (str, os.PathLike)) else place
+        local = LocalState(state) if state is not None else None
+        vault = cls(store, identity, local, clock, random, None)
+        if any(True for _ in store.list()):
+            raise VaultExistsError(store.place, "not empty")
+        try:
+            vault._initialise(readers, fields or {}, policy or Policy())
+        except BaseException:
+            for name in {name.split("/")[0] for name, _ in store.list()}:
+                store.delete(name) if name == FORMAT_NAME else store.delete_tree(name)
+            store.close()
+            raise
+        vault._remember()
+        return vault
+
+    def _initialise(
+        self, readers: Sequence[Card | Identity], fields: Mapping[str, Packable], policy: Policy
+    ) -> None:
+        identity = self._identity()
+        unique = {reader.proven.keys.ed25519: reader for reader in readers}
+        epoch = new_epoch([reader.proven.keys for reader in unique.values()], (), self._random)
+        created = self._draft(
+            "vault.created",
+            fields,
+            epoch=epoch,
+            data={
+                "nonce": self._random(32),
+                "keys": identity.proven.to_data(),
+                "policy": policy.to_data(),
+            },
+        )
+        admissions = [
+            self._draft(
+                "member.admitted",
+                {"member.name": reader.name} if isinstance(reader, Card) else {},
+                epoch=epoch,
+                data={
+                    "keys": reader.proven.to_data(),
+                    "roles": ("custodian", "owner", "reader")
+                    if key == identity.ed25519
+                    else ("reader",),
+                    "history": True,
+                },
+            )
+            for key, reader in unique.items()
+        ]
+        opened = self._epoch_draft(epoch, unique, history=True)
+        self._write_small(FORMAT_NAME, FORMAT_CONTENT)
+        self._write_small(epoch_name(epoch.id), epoch.data)
+        drafts = [created, *admissions, opened]
+        self._log.append(identity, lambda _: drafts)
+
+    def _epoch_draft(
+        self, epoch: NewEpoch, readers: Mapping[bytes, object], *, history: bool
+    ) -> Draft:
+        return self._draft(
+            "epoch.opened",
+            {},
+            epoch=epoch,
+            data={
+                "epoch": epoch.id,
+                "recipient": epoch.recipient,
+                "file": (epoch.sha256, len(epoch.data)),
+                "readers": sorted(readers),
+                "history": history,
+            },
+        )
+
+    @classmethod
+    def open(
+        cls,
+        place: Place | Store,
+        *,
+        identity: Identity | None = None,
+        state: Place | None = None,
+        clock: Clock = _time.time,
+        random: Random = os.urandom,
+        progress: ProgressCallback | None = None,
+    ) -> Vault:
+        """Open a vault, verifying its whole log, and against this machine's pin if ``state`` is given.
+
+        Raises ``NotAVaultError``, ``UnsupportedVersionError``, ``VerificationError`` (of which
+        ``RollbackError``) or ``FormatError``. Nothing is written to the vault.
+        """
+        store = LocalStore(place) if isinstance(place, (str, os.PathLike)) else place
+        local = LocalState(state) if state is not None else None
+        vault = cls(store, identity, local, clock, random, progress)
+        check_format(store)
+        vault.refresh()
+        return vault
+
+    def refresh(self) -> bool:
+        """Move on to what was appended since; return whether anything was.
+
+        Raises ``RollbackError`` where the log is not a continuation of what was seen.
+        """
+        moved = self._log.refresh()
+        if moved:
+            self._remember()
+        return moved
+
+    def _remember(self) -> None:
+        if self._local is None:
+            return
+        pin = self._local.pin(self.id)
+        if pin is not None:
+            check_pin(
+                pin.checkpoint, self.state.origin, self.size, self._log.tree, self.store.place
+            )
+        raw = self._log.raw
+        assert raw is not None
+        if not self._log.breaches and (pin is None or pin.raw != raw):
+            self._local.set_pin(self.id, raw)
+
+    # --- looking ------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> bytes:
+        """The vault id (32 bytes)."""
+        return self.state.vault
+
+    @property
+    def state(self) -> State:
+        """Roster, epochs and bundles in this state of the log. Not to be changed."""
+        return self._log.state
+
+    @property
+    def size(self) -> int:
+        """Events in this state of the log."""
+        return self._log.size
+
+    @property
+    def root(self) -> bytes:
+        """RFC 6962 root of this state of the log."""
+        return self._log.root
+
+    @property
+    def checkpoint(self) -> bytes:
+        """The signed note of this state of the log."""
+        assert self._log.raw is not None
+        return self._log.raw
+
+    def events(self, after: int = -1) -> Iterator[Event]:
+        """Yield the events behind number ``after``, in the order of the log."""
+        return (self._log.event(seq) for seq in range(after + 1, self.size))
+
+    def event(self, seq: int) -> Event:
+        """Return event ``seq``; raise ``IndexError``."""
+        return self._log.event(seq)
+
+    def bundle(self, prefix: str | bytes) -> BundleState:
+        """Return the bundle with this id, or with this prefix of its id in hex.
+
+        Raises ``NotFoundError``, ``AmbiguousError``.
+        """
+        if isinstance(prefix, bytes):
+            prefix = prefix.hex()
+        found = [bundle for bundle in self.state.bundles if bundle.hex().startswith(prefix)]
+        if not prefix or not found:
+            raise NotFoundError(prefix, "no bundle begins so")
+        if len(found) > 1:
+            raise AmbiguousError(
+                prefix, "several bundles begin so", tuple(sorted(one.hex() for one in found))
+            )
+        return self.state.bundles[found[0]]
+
+    def fields(self, event: Event) -> dict[str, Value]:
+        """Return the private fields of an event, by name.
+
+        Raises ``NoIdentityMatchError`` if they are not open to this identity,
+        ``DigestMismatchError``, ``FormatError``, or ``ProofError`` if they are not those that the
+        event commits to.
+        """
+        if event.fields is None or event.sealed is None:
+            return {}
+        where = fields_name(event.sealed.sha256)
+        plaintext = self._open_keyring().open_file(
+            where, event.sealed, self.state, MAX_FIELDS_FILE + MAX_FIELDS_FILE // 8
+        )
+        try:
+            fields = parse_fields_file(plaintext, FieldsHeader.of(event))
+        except FormatError as error:
+            raise error.at(where) from None
+        if fields_root(FIELDS_LABEL, fields) != event.fields:
+            raise ProofError("fields", "not those that the event commits to", where)
+        return values_of(fields)
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def append(
+        self,
+        type_name: str,
+        *,
+        bundle: bytes | None = None,
+        data: Mapping[str, Packable] | None = None,
+        fields: Mapping[str, Packable] | None = None,
+    ) -> Event:
+        """Append one event and return it once it is durable.
+
+        ``type_name`` and what goes into ``data`` and ``fields`` are those of the table of types.
+        Raises ``CustodyError`` for an event that a rule forbids, ``FormatError`` for a value that is
+        not of its kind; nothing is written then.
+        """
+        draft = self._draft(type_name, fields or {}, data=data or {}, bundle=bundle)
+        return self._append(draft)
+
+    def _append(self, draft: Draft) -> Event:
+        try:
+            (event,) = self._log.append(self._identity(), lambda _: [draft])
+        except (CustodyError, FormatError, StateError):
+            draft.discard()
+            raise
+        self._remember()
+        return event
+
+    def seal(
+        self,
+        fields: Mapping[str, Packable] | None = None,
+        *,
+        expected: Sequence[int] = (),
+    ) -> SealWriter:
+        """Return a writer for a new bundle (a context manager; see :class:`SealWriter`).
+
+        ``fields`` are private fields of ``bundle.sealed``; ``expected`` the sizes of the items, for a
+        look at the free space before the first byte. Raises ``CustodyError`` if this identity may
+        not seal, ``FormatError`` for a field that is not of its kind, ``NoSpaceError``.
+        """
+        self.check_may("bundle.sealed")
+        bundle = self._random(16)
+        given = dict(fields or {})
+        commit_event_fields("bundle.sealed", given, self._random)
+        self.store.sweep()
+
+        def append(
+            values: Mapping[str, Packable], data: Callable[[State], Mapping[str, Packable]]
+        ) -> Event:
+            return self._append(self._draft("bundle.sealed", values, data=data, bundle=bundle))
+
+        return SealWriter(
+            self.store,
+            append,
+            lambda: self.state,
+            bundle=bundle,
+            time=int(self._clock()),
+            random=self._random,
+            fields=given,
+            expected=expected,
+            progress=self._progress,
+        )
+
+    def check_may(self, type_name: str) -> None:
+        """Raise ``CustodyError`` if this identity's roles do not allow such events at all."""
+        member = self.state.member(self._identity().ed25519)
+        if member is None:
+            raise CustodyError("not-a-member", type_name)
+        if not member.roles & set(EVENT_TYPES[type_name].writers):
+            raise CustodyError("role", type_name, ", ".join(sorted(member.roles)))
+
+    # --- reading evidence ---------------------------------------------------------------------
+
+    def read(self, bundle: bytes) -> BundleReading:
+        """Open a bundle without recording it: for a copy, a read-only medium, or a look at names.
+
+        Raises ``NoIdentityMatchError`` if this identity is no reader of it.
+        """
+        known = self.bundle(bundle)
+        if known.destroyed is not None:
+            raise StateError(known.id.hex(), "destroyed")
+        keyring = self._open_keyring()
+        identity = bundle_identity(self.store, keyring, known, self.state)
+        return BundleReading(self.store, known, identity, self.fields(self.event(known.seq)))
+
+    def open_bundle(
+        self,
+        bundle: bytes,
+        items: Sequence[int] = (),
+        *,
+        purpose: str,
+        fields: Mapping[str, Packable] | None = None,
+    ) -> BundleReading:
+        """Open a bundle and record it: ``bundle.opened`` is durable before this returns.
+
+        ``items`` are those that will be read (none: all).
+        """
+        reading = self.read(bundle)
+        try:
+            names = [str(reading.item(number).number) for number in items]
+            values: dict[str, Packable] = {"purpose": purpose, **(fields or {})}
+            if names:
+                values["items"] = names
+            self.append("bundle.opened", bundle=bundle, fields=values)
+        except BaseException:
+            reading.close()
+            raise
+        return reading
+
+    def open_item(self, bundle: bytes, number: int, *, purpose: str) -> ItemReader:
+        """Open one item's content and record it: the event is durable before the first byte."""
+        return self.open_bundle(bundle, [number], purpose=purpose).open(number)
+
+    # --- inner --------------------------------------------------------------------------------
+
+    def _identity(self) -> Identity:
+        if self.identity is None:
+            raise NoIdentityMatchError("vault", "no identity was given")
+        return self.identity
+
+    def _open_keyring(self) -> Keyring:
+        if self._keyring is None:
+            raise NoIdentityMatchError("vault", "no identity was given")
+        return self._keyring
+
+    def _draft(
+        self,
+        type_name: str,
+        fields: Mapping[str, Packable],
+        *,
+        data: Mapping[str, Packable] | Callable[[State], Mapping[str, Packable]],
+        bundle: bytes | None = None,
+        epoch: NewEpoch | None = None,
+    ) -> Draft:
+        values = {**fields, **exact_time(self._clock, self.state)}
+        return Draft(
+            self.store,
+            self._identity(),
+            self._clock,
+            type_name,
+            commit_event_fields(type_name, values, self._random),
+            data=data,
+            bundle=bundle,
+            epoch=(epoch.id, epoch.recipient) if epoch is not None else None,
+        )
+
+    def _write_small(self, name: str, data: bytes) -> None:
+        with self.store.create(name) as writer:
+            writer.write(data)
+            writer.commit()
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.store.close()
+
+    def __enter__(self) -> Vault:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def check_format(store: Store) -> None:
+    """Raise ``NotAVaultError`` or ``UnsupportedVersionError`` unless ``FORMAT`` says version 1."""
+    try:
+        found = store.read(FORMAT_NAME, 0, 64)
+    except FileNotFoundError:
+        raise NotAVaultError(store.place, "no file FORMAT") from None
+    if found == FORMAT_CONTENT:
+        return
+    name, slash, version = found.partition(b"/")
+    if name == b"evidence-vault" and slash and version[:-1].isdigit() and version != b"1\n":
+        raise UnsupportedVersionError("vault", f"version {version[:-1].decode()}", FORMAT_NAME)
+    raise FormatError("FORMAT", "not the line of a vault", FORMAT_NAME)
