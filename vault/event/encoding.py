@@ -5,7 +5,7 @@ is Ed25519 by the body's ``actor`` over ``"evidence-vault/event/v1\\x00" || body
 canonical msgpack too: a map with exactly the keys that :func:`format_body` writes.
 
 The fields file of an event is an age file; its plaintext is one canonical array ``[header, fields]``
-followed by zero bytes to 1 KiB or the next Padmé length, whichever is more.
+followed by zero bytes to 4 KiB or the next Padmé length, whichever is more.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 VERSION: Final = 1
 EVENT_LABEL: Final = b"evidence-vault/event/v1\x00"
 MAX_EVENT: Final = 65535
-_MIN_FIELDS_FILE: Final = 1024
+_MIN_FIELDS_FILE: Final = 4096
 MAX_FIELDS_FILE: Final = 16 * 2**20
 _REQUIRED: Final = frozenset(("v", "seq", "type", "actor", "time", "data"))
 _OPTIONAL: Final = frozenset(("vault", "head", "bundle", "prev", "fields", "sealed", "closes"))
