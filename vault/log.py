@@ -12,7 +12,8 @@ Appending is optimistic: build, sign, commit; on a conflict read on and build ag
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias, final
@@ -66,6 +67,8 @@ __all__ = [
 
 _MAX_CHECKPOINT: Final = 65536
 _ATTEMPTS: Final = 100
+
+_logger = logging.getLogger("vault")
 
 
 @final
@@ -313,8 +316,8 @@ class Log:
 
         ``build`` is called with the state for every attempt, and returns a maker for each event.
         Raises ``CustodyError`` for an event that breaks a rule, ``StateError`` for a log that
-        already contradicts itself; nothing is written then. After an ``OSError`` from the store the
-        commit may or may not have happened: the next reading tells.
+        already contradicts itself. Any ``VaultError`` says that nothing was committed. After an
+        ``OSError`` the commit may or may not have happened: the next reading tells.
         """
         for _ in range(_ATTEMPTS):
             judged = self.finish_pending()
@@ -324,10 +327,12 @@ class Log:
                 raise StateError(self._store.place, "the log contradicts itself")
             events, tree = self._make(signer, build(self.state))
             try:
-                self._commit(signer, events, tree, judged)
+                raw = self._commit(signer, events, tree, judged)
             except ConflictError:
                 continue
-            self.refresh()
+            before = self.size
+            self._take(raw, events)
+            self._drop_partials(before)
             return events
         raise ConflictError(self._store.place, f"other writers were faster {_ATTEMPTS} times")
 
@@ -363,7 +368,8 @@ class Log:
         events: Sequence[Event],
         tree: MemoryTree,
         judged: bytes | None,
-    ) -> None:
+    ) -> bytes:
+        """Commit; return the new checkpoint's bytes."""
         old, new = self.size, tree.size
         origin = self.state.origin if old else f"evidence-vault/{vault_id(events[0]).hex()}"
         files: dict[str, bytes] = {}
@@ -376,21 +382,38 @@ class Log:
             else:
                 files[tile_name(tile)] = tile_data(tile, tree)
         head = Checkpoint(origin, new, tree.root())
-        self._store.commit(
-            self.raw,
-            files,
-            lambda: sign_checkpoint(head, signer),
-            judged=judged,
-            clear=_superseded(old, new),
-        )
-        self._drop_partials(files)
+        signed: list[bytes] = []
 
-    def _drop_partials(self, files: Iterable[str]) -> None:
-        """Delete what full tiles have made superfluous (tlog-tiles, "Partial Tiles")."""
-        for name in files:
-            if ".p/" not in name:
-                for partial, _ in list(self._store.list(f"{name}.p")):
-                    self._store.delete(partial)
+        def sign() -> bytes:
+            signed.append(sign_checkpoint(head, signer))
+            return signed[0]
+
+        self._store.commit(self.raw, files, sign, judged=judged, clear=_superseded(old, new))
+        return signed[0]
+
+    def _take(self, raw: bytes, events: Sequence[Event]) -> None:
+        """Move on to what was just committed. Nothing is read, so nothing can fail: an event that
+        is durable is never reported as an error.
+        """
+        for event in events:
+            self.custody.apply(event)
+        self.tree.extend(event.leaf_hash for event in events)
+        self.signed = parse_signed_checkpoint(raw)
+        self._bundle.cache_clear()
+
+    def _drop_partials(self, before: int) -> None:
+        """Delete the partial tiles of those that the commit made full (tlog-tiles, "Partial Tiles").
+
+        The commit is durable: what can't be deleted now is merely superfluous, and stays.
+        """
+        for tile in new_tiles(before, self.size):
+            if tile.partial:
+                continue
+            try:
+                for name, _ in list(self._store.list(f"{tile_name(tile)}.p")):
+                    self._store.delete(name)
+            except OSError as error:
+                _logger.warning("superseded tiles were not deleted: %s", error)
 
 
 def _superseded(old: int, new: int) -> dict[str, frozenset[str]]:

@@ -44,7 +44,7 @@ PEEK_SIZE: Final = _MAX_WHITESPACE + len(_BEGIN) + 2
 """What :func:`is_armored` wants to see: whitespace, the first line and its end."""
 _READ_SIZE: Final = 64 * 1024
 _WRITE_SIZE: Final = 1024 * _LINE_BYTES
-_FULL_LINES: Final = re.compile(rb"(?:[A-Za-z0-9+/]{64}\r?\n)*")
+_FULL_LINES: Final = re.compile(rb"(?:[A-Za-z0-9+/]{64}\r?\n)+")
 _LAST_LINES: Final = re.compile(
     rb"(?:([A-Za-z0-9+/]{2,64}={0,2})\r?\n)?" + _END + rb"(.*)\Z", re.DOTALL
 )
@@ -203,16 +203,13 @@ class ArmorReader:
         self._state = "lines"
 
     def _read_lines(self) -> bytes:
-        """Return the bytes of the full lines at hand, or of the last one, or none as yet."""
+        """Return the bytes of the full lines at hand, or of the last one."""
         if not self._source_ended and len(self._armor) < _LAST_LINES_SIZE:
             self._fill(_READ_SIZE)
-        if full := _FULL_LINES.match(self._armor):  # it matches nothing, too
+        if full := _FULL_LINES.match(self._armor):
             lines = full.group()
-            if lines:
-                del self._armor[: len(lines)]
-                return binascii.a2b_base64(lines)
-        if not self._source_ended and len(self._armor) < _LAST_LINES_SIZE:
-            return b""
+            del self._armor[: len(lines)]
+            return binascii.a2b_base64(lines)
         return self._read_last_lines()
 
     def _read_last_lines(self) -> bytes:

@@ -163,6 +163,9 @@ def open(source: SeekableSource, identities: Iterable[Identity]) -> Reader:  # n
     from reading.
     """
     source.seek(0)
+    if is_armored(read_full(source, PEEK_SIZE)):
+        raise HeaderError(_WHAT, "armored, and so not to be read at any place")
+    source.seek(0)
     size, key, _ = _begin(source, identities)
     return Reader(source, key, size)
 

@@ -171,7 +171,8 @@ class Writer:
         self._check_open()
         with memoryview(self._pending) as whole, whole[: self._held] as chunk:
             self._seal(chunk, final=True)
-        self._flush()
+        if self._used:
+            self._flush()
         self._state = "closed"
 
     def abort(self) -> None:

@@ -137,7 +137,7 @@ def _install(root: Path, session: Session, files: Mapping[str, bytes], new: set[
 
 def _sync_folders(root: Path, names: tuple[str, ...]) -> None:
     """Flush every directory that one of ``names`` lies in, the deepest first."""
-    folders = {()}
+    folders: set[tuple[str, ...]] = {()}
     for name in names:
         parts = tuple(name.split("/"))
         folders.update(parts[:depth] for depth in range(1, len(parts)))

@@ -1,0 +1,1 @@
+"""Measurements, and the material for them."""

@@ -1,0 +1,1 @@
+"""What `make demo` shows, and the files that it shows it with."""
