@@ -12,10 +12,10 @@ The orders, of which each step is durable before the next begins:
 A new file (``Store.create``)
     1. ``openat(tmp/<session>/<n>, O_CREAT|O_EXCL)``, ``write``… until nothing is left
     2. ``fsync`` of it, ``close``
-    3. ``fstatat`` of the target (taken: ``FileExistsError``), ``mkdirat`` of missing parents,
-       ``renameat`` into the target's directory
+    3. ``mkdirat`` of missing parents, ``fstatat`` of the target, ``renameat`` to it
     4. ``fsync`` of the target's directory, of each directory above it up to the vault's, and last
-       of the directory that was left
+       of the directory that was left. If the target is taken, all but the last of these, and then
+       ``FileExistsError``: who accepts what is there may rely on it
 
 A new directory (``Store.stage``)
     1. and 2. for every file in ``tmp/<session>/<n>/``
@@ -413,6 +413,8 @@ def place(source: Directory, part: str, root: Path, name: str) -> None:
     with open_chain(root, folder, make=True) as chain:
         try:
             source.move(part, chain[-1], last)
-        finally:
+        except FileExistsError:
             sync_chain(chain)
+            raise
+        sync_chain(chain)
     source.sync()

@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -50,6 +51,7 @@ class LocalStore:
         """
         self._root = Path(os.path.abspath(path))  # noqa: PTH100  (resolve() would follow links)
         self._lock_timeout = lock_timeout
+        self._made = False
         self._session: Session | None = None
         self._guard = Lock()
         with open_chain(self._root, ""):
@@ -72,10 +74,26 @@ class LocalStore:
                 ) from None
             if any(entry.name not in PRIVATE for entry in root.iterdir()):
                 raise VaultExistsError(str(root), "the directory is not empty") from None
-        else:
-            with Directory.root(str(root.parent)) as parent:
-                parent.sync()
-        return cls(root, lock_timeout=lock_timeout)
+            return cls(root, lock_timeout=lock_timeout)
+        with Directory.root(str(root.parent)) as parent:
+            parent.sync()
+        store = cls(root, lock_timeout=lock_timeout)
+        store._made = True
+        return store
+
+    def unmake(self) -> None:
+        """Remove what the store keeps for itself, and the directory if :meth:`make` made it here.
+
+        For a vault that could not be made; a directory that something is left in stays.
+        """
+        self.close()
+        with open_chain(self._root, "") as chain:
+            for part in sorted(PRIVATE):
+                with suppress(FileNotFoundError):
+                    remove_tree(chain[-1], part)
+        if self._made:
+            with suppress(OSError):
+                self._root.rmdir()
 
     @property
     def place(self) -> str:

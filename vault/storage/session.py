@@ -179,9 +179,9 @@ def sweep(root: Path, own: str | None) -> int:
     """Remove each session whose lock can be won; return how many. ``own`` is left alone."""
     swept = 0
     for entry in _entries(root)[0]:
-        lock = _entry_lock(root, entry)
         if entry == own:
             continue
+        lock = _entry_lock(root, entry)
         try:
             lock.acquire(blocking=False)
         except Timeout:
