@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-from vault.codec import format_base64, parse_base64, parse_decimal, parse_hex
+from vault.codec import format_base64, is_line, parse_base64, parse_decimal, parse_hex
 from vault.errors import FormatError, SignatureError
 from vault.identity import Identity
 from vault.tlog import note
@@ -51,12 +51,13 @@ def format_access_record(record: AccessRecord, identity: Identity) -> bytes:
     time NUMBER
     purpose TEXT
 
-    Raises ``ValueError`` if ``identity`` is not the actor or ``purpose`` has control characters.
+    Raises ``ValueError`` if ``identity`` is not the actor or ``purpose`` is not a line
+    (:func:`~vault.codec.is_line`).
     """
     if identity.ed25519 != record.actor:
         raise ValueError("signed by its actor only")
-    if not record.purpose.isprintable() or not record.purpose:
-        raise ValueError("a purpose is printable text")
+    if not record.purpose or not is_line(record.purpose):
+        raise ValueError("a purpose is a line of text")
     text = _text(record)
     signature = identity.sign_ed25519(text.encode("utf-8"))
     key_id = note.key_id(ACCESS_ORIGIN, note.ED25519, record.actor)
@@ -97,7 +98,8 @@ def check_access_record(data: bytes) -> AccessRecord:
         time=parse_decimal(lines[7]),
         purpose=lines[8],
     )
-    if _text(record) != signed.text:
+    sound = len(record.root) == 32 and record.purpose and is_line(record.purpose)
+    if not sound or _text(record) != signed.text:
         raise FormatError("access record", "not as it is written")
     key_id = note.key_id(ACCESS_ORIGIN, note.ED25519, record.actor)
     match signed.signatures:

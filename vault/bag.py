@@ -2,9 +2,9 @@
 
 The top directory is named by the bundle's id. In order: ``data/`` with one file for each item that
 has content, named by the item's number, then ``bagit.txt``, ``bag-info.txt``,
-``manifest-sha256.txt``, ``names.txt``, ``evidence.msgpack``, ``tagmanifest-sha256.txt``, the two zero
-blocks that end a tar, and zeros to a Padmé length of at least 16 KiB. Every header is the one that
-:func:`tar_header` makes, so a reader can demand all bytes to be as expected.
+``manifest-sha256.txt``, ``names.txt``, ``evidence.msgpack``, ``tagmanifest-sha256.txt``, the two
+zero blocks that end a tar, and zeros to a Padmé length of at least 16 KiB. Every header is the one
+that :func:`tar_header` makes, so a reader can demand all bytes to be as expected.
 
 Written in one pass: digests are taken on the way and manifests come last.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
@@ -51,21 +50,40 @@ _BLOCK: Final = 512
 _MIN_SIZE: Final = 16384
 _BAGIT: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 _EXTENSION: Final = re.compile(r"\.([A-Za-z0-9]{1,8})\Z", re.ASCII)
-_MAX_TIME: Final = 0o77777777777  # what the octal field of a tar header holds
+_MAX_OCTAL: Final = 0o77777777777  # what eleven octal digits hold: 8 GiB less one
+_MAX_NAME: Final = 99
 
 
 def tar_header(name: str, size: int, mtime: int) -> bytes:
     """Return the header of a regular file, or of a directory if ``name`` ends in a slash.
 
-    ustar (POSIX.1-1988), with a pax record for a size beyond 8 GiB. Owner 0, mode 0644 or 0755.
+    POSIX.1-2001 ustar, a block of 512 bytes: owner 0 without a name, mode 0644 or 0755, ``mtime``
+    held between 1970 and 2242. A size from 8 GiB on is 0 there, and stands in a pax extended header
+    of two blocks before it. ``name`` is ASCII of at most 99 bytes, or ``ValueError``.
     """
-    info = tarfile.TarInfo(name.rstrip("/"))
-    info.size = size
-    info.mtime = min(max(mtime, 0), _MAX_TIME)
+    mtime = min(max(mtime, 0), _MAX_OCTAL)
     if name.endswith("/"):
-        info.type = tarfile.DIRTYPE
-        info.mode = 0o755
-    return info.tobuf(format=tarfile.PAX_FORMAT)
+        return _block(name, 0o755, size, mtime, b"5")
+    if size <= _MAX_OCTAL:
+        return _block(name, 0o644, size, mtime, b"0")
+    # The length of a record counts its own digits; sizes of 10 to 19 digits make it two digits.
+    value = f" size={size}\n"
+    record = f"{len(value) + 2}{value}".encode("ascii")
+    extended = _block("././@PaxHeader", 0, len(record), 0, b"x") + record.ljust(_BLOCK, b"\0")
+    return extended + _block(name, 0o644, 0, mtime, b"0")
+
+
+def _block(name: str, mode: int, size: int, mtime: int, kind: bytes) -> bytes:
+    # Written out, and not by tarfile: a bag is compared byte by byte, in decades too, and tarfile
+    # has changed what it puts into fields that do not matter.
+    encoded = name.encode("ascii")
+    if len(encoded) > _MAX_NAME:
+        raise ValueError(f"a name of {len(encoded)} bytes in a tar header")
+    before = encoded.ljust(100, b"\0") + b"%07o\0%07o\0%07o\0" % (mode, 0, 0)
+    before += b"%011o\0%011o\0" % (size, mtime)
+    after = kind + bytes(100) + b"ustar\x0000" + bytes(247)
+    # The checksum counts its own field as eight spaces.
+    return before + b"%06o\0 " % (sum(before) + sum(after) + 8 * 0x20) + after
 
 
 def padded_size(size: int) -> int:
@@ -88,7 +106,7 @@ def item_path(number: int, name: str | bytes) -> str:
 @final
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """Where an item's content lies: its path in the bag, its offset in the plaintext, size, SHA-256."""
+    """Where an item's content lies: path in the bag, offset in the plaintext, size, SHA-256."""
 
     path: str
     offset: int
@@ -127,15 +145,15 @@ class BagWriter:
 
     def __init__(self, bundle: bytes, time: int, write: Callable[[Buffer], object]) -> None:
         self._top = bundle.hex()
-        self._time = time
+        self._time = min(max(time, 0), _MAX_OCTAL)  # as the headers hold it
         self._write = write
         self._manifest: list[str] = []
         self._payload = 0
         self._item: tuple[str, int, int] | None = None
         self._digest = hashlib.sha256()
         self.offset = 0
-        self._put(tar_header(f"{self._top}/", 0, time))
-        self._put(tar_header(f"{self._top}/data/", 0, time))
+        self._put(tar_header(f"{self._top}/", 0, self._time))
+        self._put(tar_header(f"{self._top}/data/", 0, self._time))
 
     def _put(self, data: Buffer) -> None:
         self._write(data)

@@ -1,8 +1,9 @@
 """Bundles: items sealed together as one age file, stored in parts (docs/spec.md, "Bundles").
 
 Writing: bag → age → parts of 1 GiB, digests on the way, each stage in a thread of its own. The age
-file is encrypted to a fresh X-Wing recipient of the bundle alone, whose identity goes into the small
-key file. Reading: the parts as one seekable file, so an item is opened without what lies before it.
+file is encrypted to a fresh X-Wing recipient of the bundle alone, whose identity goes into the
+small key file. Reading: the parts as one seekable file, so an item is opened without what lies
+before it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from vault.commitment import (
     values_of,
 )
 from vault.errors import DigestMismatchError, FormatError, ProofError, SourceChangedError
-from vault.event import FURTHER_FIELD, ITEM_FIELDS, check_values
+from vault.event import FURTHER_FIELD, ITEM_FIELDS, MAX_PARTS, check_values
 from vault.layout import PART_SIZE, part_name, part_name_in_bundle
 from vault.pipeline import (
     BUFFER_SIZE,
@@ -58,12 +59,13 @@ __all__ = [
     "check_bag",
     "estimated_size",
     "format_bundle_key",
-    "open_parts",
     "parse_bundle_key",
     "read_items",
 ]
 
 _ITEM_NAMES: Final = tuple(key.name for key in ITEM_FIELDS)
+_PLACE_NAMES: Final = frozenset(("path", "offset"))
+_CONTENT_NAMES: Final = _PLACE_NAMES | {"original_name", "size", "sha256"}
 _MAX_ITEM_RECORD: Final = 2**20
 
 
@@ -165,6 +167,8 @@ class _Parts:
         start = 0
         while start < len(data):
             if self._writer is None:
+                if len(self.parts) == MAX_PARTS:
+                    raise ValueError(f"a bundle of more than {MAX_PARTS} parts")
                 self._writer = self._stage.create(part_name_in_bundle(len(self.parts)))
                 self._digest, self._size = hashlib.sha256(), 0
             piece = data[start : start + PART_SIZE - self._size]
@@ -190,7 +194,12 @@ class _Parts:
 
 @final
 class BundleWriter:
-    """Writes one bundle into ``stage``. :meth:`add` items, :meth:`finish`, or :meth:`abort`."""
+    """Writes one bundle into ``stage``. :meth:`add` items, :meth:`finish`, or :meth:`abort`.
+
+    What is wrong with an item's fields is found before its first byte is written. After an error in
+    the midst of its content nothing but :meth:`abort` is left (``ValueError`` otherwise): what was
+    written can't be taken back.
+    """
 
     def __init__(
         self,
@@ -208,16 +217,23 @@ class BundleWriter:
         self._random = random
         self._progress = progress
         self._total = total
-        self._parts = _Parts(stage)
-        self._writing = Stage(self._parts, "write")
-        self._age = age.writer(self._writing, [identity.recipient()])
-        self._encrypting = Stage(self._age, "encrypt")
-        self._bag = BagWriter(bundle, time, self._encrypting.write)
         self._buffer = memoryview(bytearray(BUFFER_SIZE))
         self._evidence = bytearray()
         self._names = bytearray()
         self._roots: list[bytes] = []
         self._done = 0
+        self._sound = True
+        self._parts = _Parts(stage)
+        stages: list[Stage] = []
+        try:
+            stages.append(Stage(self._parts, "write"))
+            self._age = age.writer(stages[0], [identity.recipient()])
+            stages.append(Stage(self._age, "encrypt"))
+            self._writing, self._encrypting = stages
+            self._bag = BagWriter(bundle, time, self._encrypting.write)
+        except BaseException:
+            self._abort(stages)
+            raise
 
     @property
     def count(self) -> int:
@@ -231,32 +247,43 @@ class BundleWriter:
         size: int,
         mtime: int,
         source: Source,
+        unchanged: Callable[[], bool] = lambda: True,
     ) -> Item:
         """Add an item with content: exactly ``size`` bytes of ``source``.
 
-        Raises ``SourceChangedError`` if the source has fewer bytes, or more, than it declared.
+        Raises ``SourceChangedError`` if the source has fewer bytes, or more, than it declared, or
+        if ``unchanged`` says so at the end; ``FormatError`` or ``ValueError`` for fields that no
+        item may have, among them those that only the writer can know.
         """
         shown = _shown(name)
+        _refuse(values, _CONTENT_NAMES)
         path = item_path(self.count, name)
+        given: dict[str, Packable] = {**values, "original_name": name, "path": path}
+        self._check_sound()
+        _item(self.count, {**given, "offset": 0, "size": size, "sha256": bytes(32)}, bytes)
+        self._sound = False
         self._bag.begin(path, size, mtime)
         count = copy_exactly(source, size, self._take(shown), self._buffer)
-        if count != size or source.readinto(self._buffer[:1]):
+        if count != size or source.readinto(self._buffer[:1]) or not unchanged():
             raise SourceChangedError(shown, f"not the {size} bytes that it had before")
         stored = self._bag.end()
-        return self._record(
-            {
-                **values,
-                "original_name": name,
-                "path": stored.path,
-                "offset": stored.offset,
-                "size": stored.size,
-                "sha256": stored.sha256,
-            }
+        item = self._record(
+            {**given, "offset": stored.offset, "size": size, "sha256": stored.sha256}
         )
+        self._sound = True
+        return item
 
     def add_absent(self, values: Mapping[str, Packable]) -> Item:
         """Add an item without content: a media hash, or an omission with its reason."""
+        _refuse(values, _PLACE_NAMES)
+        self._check_sound()
         return self._record(values)
+
+    def _check_sound(self) -> None:
+        if not self._sound:
+            raise ValueError("an item was not finished")
+        if self.count >= MAX_ITEMS:
+            raise ValueError(f"more than {MAX_ITEMS} items")
 
     def _take(self, name: str) -> Callable[[memoryview], None]:
         def take(data: memoryview) -> None:
@@ -268,13 +295,7 @@ class BundleWriter:
         return take
 
     def _record(self, values: Mapping[str, Packable]) -> Item:
-        if self.count >= MAX_ITEMS:
-            raise ValueError(f"more than {MAX_ITEMS} items")
-        item = Item(self.count, commit_fields(_ITEM_NAMES, values, self._random))
-        check_values("item", ITEM_FIELDS, item.values, further=FURTHER_FIELD)
-        record = pack(format_fields(item.fields))
-        if len(record) > _MAX_ITEM_RECORD:
-            raise ValueError("the fields of an item are longer than 1 MiB")
+        item, record = _item(self.count, values, self._random)
         self._evidence += record
         self._names += names_line(item)
         self._roots.append(item.root)
@@ -282,6 +303,8 @@ class BundleWriter:
 
     def finish(self) -> Sealed:
         """Write what remains; every part is then durable in the stage."""
+        if not self._sound:
+            raise ValueError("an item was not finished")
         with memoryview(self._evidence) as evidence:
             offset, size = self._bag.finish(bytes(self._names), evidence)
         self._encrypting.close()
@@ -301,8 +324,12 @@ class BundleWriter:
 
     def abort(self) -> None:
         """Stop every stage; what was written is left to the stage's own ``abort``."""
-        self._encrypting.abort()
-        self._writing.abort()
+        self._abort((self._writing, self._encrypting))
+
+    def _abort(self, stages: Sequence[Stage]) -> None:
+        # The upper one first: it may be waiting for the lower.
+        for stage in reversed(stages):
+            stage.abort()
         self._parts.abort()
 
     def read_back(self, sealed: Sealed) -> bool:
@@ -330,6 +357,23 @@ class BundleWriter:
         return dropped
 
 
+def _refuse(values: Mapping[str, Packable], names: frozenset[str]) -> None:
+    for name in sorted(values.keys() & names):
+        raise ValueError(f"{name!r} is not for the caller to say")
+
+
+def _item(
+    number: int, values: Mapping[str, Packable], random: Callable[[int], bytes]
+) -> tuple[Item, bytes]:
+    """Return an item and its record in ``evidence.msgpack``."""
+    item = Item(number, commit_fields(_ITEM_NAMES, values, random))
+    check_values("item", ITEM_FIELDS, item.values, further=FURTHER_FIELD)
+    record = pack(format_fields(item.fields))
+    if len(record) > _MAX_ITEM_RECORD:
+        raise ValueError("the fields of an item are longer than 1 MiB")
+    return item, record
+
+
 def _shown(name: str | bytes) -> str:
     return name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else name
 
@@ -346,7 +390,8 @@ def names_line(item: Item) -> bytes:
         c if c.isprintable() else c.encode("unicode_escape").decode("ascii")
         for c in _shown(name if isinstance(name, (str, bytes)) else "")
     )
-    return f"{values.get('path', '-')}\t{shown}\n".encode()
+    path = values.get("path", "-")
+    return f"{path!s}\t{shown}\n".encode()
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -379,7 +424,9 @@ class PartsReader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move as files do; return the new position."""
-        base = (0, self._position, self.size)[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}.get(whence)
+        if base is None:
+            raise ValueError(f"no such whence: {whence}")
         if base + offset < 0:
             raise ValueError("before the start")
         self._position = base + offset
@@ -387,6 +434,8 @@ class PartsReader(io.RawIOBase):
 
     def readinto(self, buffer: Buffer) -> int:  # type: ignore[override]
         """Fill some of ``buffer``; 0 at the end. A part shorter than logged is ``FormatError``."""
+        if self.closed:
+            raise ValueError("the parts are closed")
         number, start = divmod(self._position, PART_SIZE)
         view = memoryview(buffer).cast("B")
         if self._position >= self.size or not view:
@@ -414,13 +463,6 @@ class PartsReader(io.RawIOBase):
         """Close the part that is open."""
         self._close_part()
         super().close()
-
-
-def open_parts(
-    store: Store, bundle: bytes, sizes: Sequence[int], identity: age.HybridIdentity
-) -> age.Reader:
-    """Open a bundle's plaintext for reading at any place."""
-    return age.open(PartsReader(store, bundle, sizes), [identity])
 
 
 @final
@@ -473,8 +515,9 @@ def check_bag(
 ) -> None:
     """Read a whole plaintext and check every byte of it against ``items``.
 
-    ``where`` is the offset and size of ``evidence.msgpack`` and the size of the whole. Raises ``FormatError`` for a bag that
-    is not the one these items make, ``DigestMismatchError`` for an item.
+    ``where`` is the offset and size of ``evidence.msgpack`` and the size of the whole. Raises
+    ``FormatError`` for a bag that is not the one these items make, ``DigestMismatchError`` for an
+    item.
     """
     names = b"".join(names_line(item) for item in items)
     records = b"".join(pack(format_fields(item.fields)) for item in items)

@@ -1,4 +1,4 @@
-"""Strict encodings: base64, decimal, hexadecimal, Bech32, canonical msgpack, Padmé.
+"""Strict encodings: base64, decimal, hexadecimal, Bech32, lines, canonical msgpack, Padmé.
 
 Every parser here accepts exactly the bytes that its formatter writes. Python's own decoders do not:
 ``b64decode(validate=True)`` takes non-zero trailing bits, ``int()`` takes ``"+1_0"``,
@@ -27,6 +27,7 @@ __all__ = [
     "format_bech32",
     "format_decimal",
     "format_hex",
+    "is_line",
     "pack",
     "padme",
     "parse_base64",
@@ -104,7 +105,10 @@ def format_decimal(number: int) -> str:
 
 
 def parse_decimal(text: str, *, maximum: int = 2**63 - 1) -> int:
-    """Parse ASCII decimal without sign or leading zeros; raise ``FormatError`` above ``maximum``."""
+    """Parse ASCII decimal without sign or leading zeros, of at most ``maximum``.
+
+    Raises ``FormatError``.
+    """
     # The length is looked at first: int() of a very long string is slow, then refused.
     if len(text) > 20 or not _DECIMAL.match(text):
         raise FormatError("decimal", "not a plain decimal number")
@@ -192,11 +196,31 @@ def parse_bech32(text: str) -> tuple[str, bytes]:
     return hrp, (accumulator >> pad).to_bytes(len(values) * 5 // 8, "big")
 
 
+# --- lines ------------------------------------------------------------------------------------
+
+_NOT_IN_LINES: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def is_line(text: str) -> bool:
+    """Say whether ``text`` is one line that can't show as something else.
+
+    It has no control character (C0, DEL, C1), line or paragraph separator, bidirectional control,
+    byte order mark or surrogate. The set is fixed: ``str.isprintable`` follows the Unicode tables
+    of each Python, so that one would refuse what another wrote.
+    """
+    return _NOT_IN_LINES.search(text) is None
+
+
 # --- canonical msgpack ------------------------------------------------------------------------
 
 
 def _canonical(value: object, depth: int) -> object:
-    """Return ``value`` with map keys in bytewise order; raise ``ValueError`` on what has no form."""
+    """Return ``value`` with map keys in bytewise order.
+
+    Raises ``ValueError`` on what has no canonical form.
+    """
     # bool first: it is an int in Python, and a type of its own in msgpack.
     if isinstance(value, (bool, str, bytes)):
         return value
@@ -207,6 +231,8 @@ def _canonical(value: object, depth: int) -> object:
     if depth >= MAX_DEPTH:
         raise ValueError(f"deeper than {MAX_DEPTH}")
     if isinstance(value, Mapping):
+        if len(value) > _MAX_MAP:
+            raise ValueError(f"a map of more than {_MAX_MAP}")
         if not all(isinstance(key, str) for key in value):
             raise ValueError("a map key that is not a string")
         return {
@@ -214,6 +240,8 @@ def _canonical(value: object, depth: int) -> object:
             for key in sorted(value, key=lambda key: key.encode("utf-8"))
         }
     if isinstance(value, (list, tuple)):
+        if len(value) > _MAX_ARRAY:
+            raise ValueError(f"an array of more than {_MAX_ARRAY}")
         return [_canonical(element, depth + 1) for element in value]
     raise ValueError(f"no canonical form for {type(value).__name__}")
 
@@ -222,7 +250,8 @@ def pack(value: Packable) -> bytes:
     """Return the one canonical msgpack encoding of ``value``.
 
     Maps have string keys in bytewise order; integers are shortest; strings are UTF-8; there is no
-    float, nil or extension; at most eight containers deep. Raises ``ValueError`` on anything else.
+    float, nil or extension; at most eight containers deep, 4096 in an array, 256 in a map. Raises
+    ``ValueError`` on anything else.
     """
     packed: bytes = msgpack.packb(_canonical(value, 0), use_bin_type=True)
     return packed
@@ -235,7 +264,7 @@ def _pairs(pairs: list[tuple[object, object]]) -> dict[object, object]:
     return found
 
 
-def _unpacker(max_array: int, buffer: int) -> msgpack.Unpacker:
+def _unpacker(buffer: int) -> msgpack.Unpacker:
     # Lengths are capped here, before the decoder allocates anything for them.
     return msgpack.Unpacker(
         raw=False,
@@ -243,7 +272,7 @@ def _unpacker(max_array: int, buffer: int) -> msgpack.Unpacker:
         strict_map_key=True,
         object_pairs_hook=_pairs,
         max_buffer_size=buffer,
-        max_array_len=max_array,
+        max_array_len=_MAX_ARRAY,
         max_map_len=_MAX_MAP,
     )
 
@@ -270,9 +299,9 @@ def _check_canonical(value: Value, raw: bytes) -> None:
         raise FormatError("msgpack", "not canonical")
 
 
-def unpack_prefix(data: bytes, *, max_array: int = _MAX_ARRAY) -> tuple[Value, int]:
+def unpack_prefix(data: bytes) -> tuple[Value, int]:
     """Decode the canonical value that ``data`` begins with; return it and its size in bytes."""
-    reader = _unpacker(max_array, max(len(data), 1))
+    reader = _unpacker(max(len(data), 1))
     reader.feed(data)
     try:
         value = _next(reader)
@@ -283,42 +312,46 @@ def unpack_prefix(data: bytes, *, max_array: int = _MAX_ARRAY) -> tuple[Value, i
     return value, size
 
 
-def unpack(data: bytes, *, max_array: int = _MAX_ARRAY) -> Value:
+def unpack(data: bytes) -> Value:
     """Decode exactly one canonical value; raise ``FormatError`` on anything else.
 
-    Lengths are capped before anything is allocated: arrays at ``max_array``, maps at 256.
+    Lengths are capped before anything is allocated: arrays at 4096, maps at 256.
     """
-    value, size = unpack_prefix(data, max_array=max_array)
+    value, size = unpack_prefix(data)
     if size != len(data):
         raise FormatError("msgpack", "bytes after the value")
     return value
 
 
-def unpack_sequence(
-    source: Readable, *, max_value: int, max_array: int = _MAX_ARRAY
-) -> Iterator[tuple[Value, bytes]]:
+def unpack_sequence(source: Readable, *, max_value: int) -> Iterator[tuple[Value, bytes]]:
     """Yield each canonical value of a concatenation, with its bytes; at most ``max_value`` each.
 
     ``source.read(n)`` returns up to ``n`` bytes and nothing only at the end. Raises ``FormatError``
     on a value that is not canonical, too long, or cut short.
     """
     chunk = 65536
-    reader = _unpacker(max_array, max_value + chunk)
+    reader = _unpacker(max_value + chunk)
     held = b""
-    start = 0  # the place of held[0] in the sequence
+    base = 0  # the place of held[0] in the sequence
     while more := source.read(chunk):
         reader.feed(more)
         held += more
-        while held:
+        start = 0
+        while start < len(held):
             try:
                 value = _next(reader)
             except msgpack.OutOfData:
                 break
-            size = reader.tell() - start
-            raw, held = held[:size], held[size:]
-            start += size
+            end = reader.tell() - base
+            # A value may lie whole in what was read and still be longer than allowed.
+            if end - start > max_value:
+                break
+            raw = held[start:end]
             _check_canonical(value, raw)
             yield value, raw
+            start = end
+        held = held[start:]
+        base += start
         if len(held) > max_value:
             raise FormatError("msgpack", "a value longer than allowed")
     if held:

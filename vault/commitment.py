@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from vault.codec import Packable, Value, pack
+from vault.codec import Packable, Value, is_line, pack
 from vault.errors import FormatError, ProofError
 from vault.tlog import merkle
 
@@ -74,8 +74,8 @@ class Proof:
 
 
 def check_name(name: str) -> None:
-    """Raise ``ValueError`` unless ``name`` may name a field: 1 to 128 bytes, printable, no ``=``."""
-    if not name or len(name.encode("utf-8")) > _MAX_NAME or not name.isprintable() or "=" in name:
+    """Raise ``ValueError`` unless ``name`` may name a field: a line of 1 to 128 bytes, no ``=``."""
+    if not name or not is_line(name) or "=" in name or len(name.encode("utf-8")) > _MAX_NAME:
         raise ValueError(f"not a name for a field: {name!r}")
 
 
@@ -139,6 +139,8 @@ def prove(leaves: Sequence[bytes], index: int) -> Proof:
 
 def check_proof(proof: Proof, label: bytes, leaf: bytes, root: bytes) -> None:
     """Raise ``ProofError`` unless ``leaf`` is where ``proof`` says under the committed ``root``."""
+    if proof.size >= 2**64:
+        raise ProofError("proof", "a size beyond 64 bits")
     merkle.check_inclusion(proof.hashes, proof.index, proof.size, leaf, proof.root)
     if committed_root(label, proof.size, proof.root) != root:
         raise ProofError("proof", "does not lead to the committed root")

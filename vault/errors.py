@@ -209,12 +209,14 @@ class DigestMismatchError(VerificationError):
 
 
 class CustodyError(VaultError):
-    """``rule`` (a stable name) forbids ``event`` (its type); ``detail`` says what stood against it."""
+    """``rule`` (a stable name) forbids ``event`` (its type); ``detail``: what stood against it."""
 
     code = "custody"
 
     def __init__(self, rule: str, event: str, detail: str = "") -> None:
-        super().__init__(f"{event}: {rule}{': ' if detail else ''}{detail}", rule=rule, event=event)
+        super().__init__(
+            f"{event}: {rule}{': ' if detail else ''}{detail}", rule=rule, event=event, detail=detail
+        )
         self.rule = rule
         self.event = event
         self.detail = detail

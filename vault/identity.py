@@ -25,14 +25,16 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nacl.signing import SigningKey
 
 from vault import age
+from vault.age import HybridRecipient
 from vault.codec import (
     Value,
     format_base64,
     format_bech32,
+    is_line,
     parse_base64,
     parse_bech32,
 )
-from vault.errors import DecryptionError, FormatError, SignatureError
+from vault.errors import FormatError, SignatureError, UnsupportedVersionError
 from vault.tlog import note
 
 __all__ = [
@@ -57,6 +59,7 @@ _HRP: Final = "evault-secret-"
 _MAX_CARD: Final = 16384
 _MAX_IDENTITY_FILE: Final = 4096
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
+_LATER_CARD: Final = re.compile(r"evidence-vault/card/v([1-9][0-9]*)\Z", re.ASCII)
 
 
 @final
@@ -75,7 +78,7 @@ class PublicKeys:
 
     @property
     def message(self) -> bytes:
-        """What a proof of possession signs: a label, then the three keys, 2584 bytes."""
+        """What a proof of possession signs: a label, then the three keys, 2583 bytes."""
         return _KEYS_LABEL + self.ed25519 + self.ml_dsa_44 + self.age
 
     @property
@@ -84,9 +87,9 @@ class PublicKeys:
         return hashlib.sha256(self.message).digest()
 
     @property
-    def recipient(self) -> age.HybridRecipient:
+    def recipient(self) -> HybridRecipient:
         """The age recipient."""
-        return age.HybridRecipient.from_bytes(self.age)
+        return HybridRecipient.from_bytes(self.age)
 
 
 @final
@@ -118,7 +121,8 @@ class ProvenKeys:
                 "ed25519_proof": bytes(ed25519_proof),
                 "ml_dsa_44": bytes(ml_dsa_44),
                 "ml_dsa_44_proof": bytes(ml_dsa_44_proof),
-            } if len(value) == 5 and (len(ed25519_proof), len(ml_dsa_44_proof)) == (64, 2420):
+                **rest,
+            } if not rest and (len(ed25519_proof), len(ml_dsa_44_proof)) == (64, 2420):
                 keys = PublicKeys(ed25519, ml_dsa_44, age_key)
                 return cls(keys, ed25519_proof, ml_dsa_44_proof)
             case _:
@@ -130,7 +134,7 @@ def check_possession(proven: ProvenKeys) -> None:
     message = proven.keys.message
     note.verify_ed25519(proven.keys.ed25519, message, proven.ed25519_proof)
     note.verify_ml_dsa_44(proven.keys.ml_dsa_44, message, proven.ml_dsa_44_proof)
-    age.HybridRecipient.from_bytes(proven.keys.age)
+    HybridRecipient.from_bytes(proven.keys.age)
 
 
 @final
@@ -231,11 +235,14 @@ def format_card(identity: Identity, name: str, created: datetime.date) -> bytes:
     ed25519-proof BASE64
     ml-dsa-44-proof BASE64
 
-    signed with Ed25519 (type 0x01) under the key name ``evidence-vault/card/v1``. The second line is
-    no number, so a card can't be read as a checkpoint. Raises ``ValueError`` for a name that is
-    empty, longer than 120 characters, or has a control character.
+    signed with Ed25519 (type 0x01) under the key name ``evidence-vault/card/v1``. The second line
+    is no number, so a card can't be read as a checkpoint. Raises ``ValueError`` for a name that is
+    empty, longer than 120 characters, has a control or bidirectional character (see
+    :func:`~vault.codec.is_line`) or a space at an end, and for a ``created`` that has a time.
     """
     _check_card_name(name)
+    if isinstance(created, datetime.datetime):
+        raise ValueError("a card has a date, not a time")
     proven = identity.proven
     text = "".join(
         f"{line}\n"
@@ -256,8 +263,8 @@ def format_card(identity: Identity, name: str, created: datetime.date) -> bytes:
 
 
 def _check_card_name(name: str) -> None:
-    if not 0 < len(name) <= MAX_CARD_NAME or not name.isprintable() or name != name.strip():
-        raise ValueError("a name on a card has 1 to 120 printable characters")
+    if not 0 < len(name) <= MAX_CARD_NAME or not is_line(name) or name != name.strip():
+        raise ValueError("a name on a card has 1 to 120 characters, and no control among them")
 
 
 _CARD_LINES: Final = (
@@ -272,50 +279,67 @@ _CARD_LINES: Final = (
 
 
 def parse_card(data: bytes) -> Card:
-    """Parse and check a card; raise ``FormatError``, or ``SignatureError`` if any of its three
-    signatures does not verify.
+    """Parse and check a card.
+
+    Raises ``FormatError`` (of which ``UnsupportedVersionError`` for a later version's card), or
+    ``SignatureError`` if any of its three signatures does not verify.
     """
+    if len(data) > _MAX_CARD:
+        raise FormatError("card", "too long")
+    first = _LATER_CARD.match(data.partition(b"\n")[0].decode("ascii", "replace"))
+    if first and first[1] != "1":
+        raise UnsupportedVersionError("card", f"version {first[1]}")
     if len(data) > _MAX_CARD:
         raise FormatError("card", "too long")
     try:
         signed = note.parse_note(data)
-        lines = signed.text.split("\n")[:-1]
-        if lines[0] != CARD_ORIGIN or len(lines) != len(_CARD_LINES) + 1:
-            raise FormatError("card", "not a card of version 1")
-        values = {}
-        for label, line in zip(_CARD_LINES, lines[1:], strict=True):
-            found, space, values[label] = line.partition(" ")
-            if found != label or not space:
-                raise FormatError("card", f"no line {label!r} where it belongs")
-        try:
-            _check_card_name(values["name"])
-            if not _DATE.match(values["created"]):
-                raise ValueError("the date is not YYYY-MM-DD")
-            datetime.date.fromisoformat(values["created"])
-        except ValueError as error:
-            raise FormatError("card", str(error)) from None
+        values = _card_lines(signed.text)
+        ed25519 = parse_base64(values["ed25519"])
+        _check_own_signature(signed, ed25519)
         proven = ProvenKeys(
             PublicKeys(
-                parse_base64(values["ed25519"]),
+                ed25519,
                 parse_base64(values["ml-dsa-44"]),
-                age.HybridRecipient.from_string(values["age"]).to_bytes(),
+                HybridRecipient.from_string(values["age"]).to_bytes(),
             ),
             parse_base64(values["ed25519-proof"]),
             parse_base64(values["ml-dsa-44-proof"]),
         )
     except FormatError as error:
         raise FormatError("card", error.why) from None
-    key_id = note.key_id(CARD_ORIGIN, note.ED25519, proven.keys.ed25519)
+    check_possession(proven)
+    return Card(values["name"], values["created"], proven, data)
+
+
+def _card_lines(text: str) -> dict[str, str]:
+    lines = text.split("\n")[:-1]
+    if lines[0] != CARD_ORIGIN or len(lines) != len(_CARD_LINES) + 1:
+        raise FormatError("card", "not a card of version 1")
+    values = {}
+    for label, line in zip(_CARD_LINES, lines[1:], strict=True):
+        found, space, values[label] = line.partition(" ")
+        if found != label or not space:
+            raise FormatError("card", f"no line {label!r} where it belongs")
+    try:
+        _check_card_name(values["name"])
+        if not _DATE.match(values["created"]):
+            raise ValueError("the date is not YYYY-MM-DD")
+        datetime.date.fromisoformat(values["created"])
+    except ValueError as error:
+        raise FormatError("card", str(error)) from None
+    return values
+
+
+def _check_own_signature(signed: note.Note, ed25519: bytes) -> None:
+    key_id = note.key_id(CARD_ORIGIN, note.ED25519, ed25519)
     match signed.signatures:
         case (note.Signature(name, found_id, signature),) if (name, found_id) == (
             CARD_ORIGIN,
             key_id,
         ):
-            note.verify_ed25519(proven.keys.ed25519, signed.text.encode("utf-8"), signature)
+            note.verify_ed25519(ed25519, signed.text.encode("utf-8"), signature)
         case _:
             raise SignatureError("card", "not signed once, by its own key")
-    check_possession(proven)
-    return Card(values["name"], values["created"], proven, data)
 
 
 # --- the identity file ------------------------------------------------------------------------
@@ -339,11 +363,15 @@ def format_identity_file(identity: Identity, passphrase: bytes, work_factor: int
 def parse_identity_file(data: bytes, passphrase: bytes, max_work_factor: int = 20) -> Identity:
     """Decrypt and check an identity file.
 
-    Raises the errors of :func:`vault.age.decrypt` (a wrong passphrase is ``NoIdentityMatchError``),
-    and ``FormatError`` if the plaintext is not the two lines above or they do not agree.
+    Raises the errors of :func:`vault.age.decrypt` (a wrong passphrase is
+    ``NoIdentityMatchError``), and ``FormatError`` if the plaintext is not the two lines above or
+    they do not agree.
     """
     scrypt = age.ScryptIdentity(passphrase, max_work_factor)
-    plaintext = age.decrypt_bytes(data, [scrypt], max_size=_MAX_IDENTITY_FILE)
+    try:
+        plaintext = age.decrypt_bytes(data, [scrypt], max_size=_MAX_IDENTITY_FILE)
+    except (DecryptionError, FormatError) as error:
+        raise type(error)("identity file", error.why) from None
     try:
         first, second, end = plaintext.decode("ascii").split("\n")
         hrp, seed = parse_bech32(first.removeprefix("# "))
@@ -353,5 +381,5 @@ def parse_identity_file(data: bytes, passphrase: bytes, max_work_factor: int = 2
     if (hrp, end) != (_HRP, "") or plaintext != f"# {first[2:].upper()}\n{second}\n".encode():
         raise FormatError("identity file", "not a seed and an age identity")
     if identity.age.to_string() != second:
-        raise DecryptionError("identity file", "its two lines do not agree")
+        raise FormatError("identity file", "its two lines do not agree")
     return identity

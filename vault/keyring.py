@@ -1,7 +1,7 @@
 """Epochs of the reading key and the files that hold them (docs/spec.md, "Keyring").
 
-``keys/<epoch>`` is an age file to the card of each reader of that epoch. Its plaintext has two lines
-for each epoch that it opens, newest first:
+``keys/<epoch>`` is an age file to the card of each reader of that epoch. Its plaintext has two
+lines for each epoch that it opens, newest first:
 
     # <epoch, 16 hex digits>
     AGE-SECRET-KEY-PQ-1…

@@ -6,7 +6,6 @@ and object stores hold them.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 __all__ = [
@@ -38,8 +37,6 @@ FIELDS: Final = "fields"
 KEYS: Final = "keys"
 PART_SIZE: Final = 2**30
 """Bytes in every part of an age file but the last: FAT32 holds no file of 4 GiB."""
-
-KEY_FILE: Final = re.compile(r"key\.[0-9a-f]{16}\.[0-9a-f]{64}\Z")
 
 
 def fields_name(sha256: bytes) -> str:

@@ -1,15 +1,17 @@
 """What this machine remembers about a vault, outside the vault: pins and the last audit.
 
 A pin is the newest checkpoint that this machine has verified, kept as the signed note itself in
-``pins/<vault id>.checkpoint``. A vault that is later older than its pin, or does not contain it, was
-rolled back or forked: that is what a vault alone can't show. ``audits/<vault id>.json`` remembers
-how far the last full audit went. Nothing here is secret, and losing it loses only that memory.
+``pins/<vault id>.checkpoint``. A vault that is later older than its pin, or does not contain it,
+was rolled back or forked: that is what a vault alone can't show. ``audits/<vault id>.json``
+remembers how far the last full audit went. Nothing here is secret, and losing it loses only that
+memory.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
@@ -70,11 +72,11 @@ class LocalState:
         try:
             value = json.loads(self._audit_path(vault).read_bytes())
             record = AuditRecord(**value)
-        except (FileNotFoundError, ValueError, TypeError):
+        except (FileNotFoundError, ValueError, TypeError, RecursionError):
             return None
         numbers = (record.size, record.time, record.evidence_read)
-        sound = all(isinstance(number, int) for number in numbers) and isinstance(record.root, str)
-        return record if sound else None
+        sound = all(type(number) is int and number >= 0 for number in numbers)
+        return record if sound and isinstance(record.root, str) else None
 
     def set_audit_record(self, vault: bytes, record: AuditRecord) -> None:
         """Remember an audit."""
@@ -89,13 +91,16 @@ class LocalState:
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A pin that is torn would refuse a sound vault: it appears whole or not at all.
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    descriptor, new = tempfile.mkstemp(".new", f"{path.name}.", path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(new).replace(path)
+    except BaseException:
+        Path(new).unlink(missing_ok=True)
+        raise
 
 
 def check_pin(pin: Checkpoint, origin: str, size: int, tree: HashReader, where: str) -> None:

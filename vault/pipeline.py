@@ -50,39 +50,48 @@ class Stage:
     """A sink that gives what it takes to ``sink``, in order, in a thread of its own.
 
     :meth:`close` returns when all has been written, or raises what went wrong. Used as a context
-    manager, an exception in the body aborts.
+    manager, an exception in the body aborts. Written to by one thread. After ``close`` or ``abort``
+    nothing more is taken (``ValueError``): what was aborted must not look written.
     """
 
     def __init__(self, sink: Sink, name: str) -> None:
         self._sink = sink
-        self._full: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
+        self._full: queue.SimpleQueue[tuple[bytearray, int] | None] = queue.SimpleQueue()
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         for _ in range(_BUFFERS):
             self._free.put(bytearray(BUFFER_SIZE))
         self._error: BaseException | None = None
+        self._closed = False
         self._aborted = False
         self._thread = threading.Thread(target=self._run, name=f"vault-{name}", daemon=True)
         self._thread.start()
 
     def write(self, data: Buffer) -> int:
         """Take all of ``data``; raise the error of the stages below, if there was one."""
+        if self._closed or self._aborted:
+            raise ValueError("the stage is closed or aborted")
         view = memoryview(data).cast("B")
         for start in range(0, len(view), BUFFER_SIZE):
             piece = view[start : start + BUFFER_SIZE]
             buffer = self._free.get()
-            self._check()
+            if self._error is not None:
+                self._free.put(buffer)  # or the next call would wait for it for ever
+                raise self._error
             buffer[: len(piece)] = piece
-            self._full.put(memoryview(buffer)[: len(piece)])
+            self._full.put((buffer, len(piece)))
         return len(view)
 
     def close(self) -> None:
         """Wait until everything is written; raise the error of the stages below, if any."""
         self._stop()
         self._check()
+        if self._aborted:
+            raise ValueError("the stage is aborted")
+        self._closed = True
 
     def abort(self) -> None:
-        """Drop what was not written yet and end the thread."""
-        self._aborted = True
+        """Drop what was not written yet and end the thread; after :meth:`close` does nothing."""
+        self._aborted = not self._closed
         self._stop()
 
     def __enter__(self) -> Stage:
@@ -109,16 +118,15 @@ class Stage:
             raise self._error
 
     def _run(self) -> None:
-        while (piece := self._full.get()) is not None:
+        while (item := self._full.get()) is not None:
+            buffer, size = item
             if self._error is None and not self._aborted:
                 try:
-                    self._sink.write(piece)
+                    with memoryview(buffer) as whole, whole[:size] as piece:
+                        self._sink.write(piece)
                 # Whatever it is, it belongs to the thread that writes to this stage.
                 except BaseException as error:
                     self._error = error
-            buffer = piece.obj
-            piece.release()
-            assert isinstance(buffer, bytearray)
             self._free.put(buffer)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, final
 
 from vault import age
-from vault.bundle import Item, check_bag, open_parts, parse_bundle_key, read_items
+from vault.bundle import Item, PartsReader, check_bag, parse_bundle_key, read_items
 from vault.codec import Value
 from vault.commitment import items_root
 from vault.custody import BundleState, State
@@ -36,15 +36,21 @@ def bundle_identity(
 
 @final
 class ItemReader(io.RawIOBase):
-    """One item's content, seekable. Reading it from start to end also checks its SHA-256."""
+    """One item's content, seekable. Reading it from start to end also checks its SHA-256.
 
-    def __init__(self, plaintext: age.Reader, item: Item) -> None:
+    ``end`` is called when it is closed.
+    """
+
+    def __init__(
+        self, plaintext: age.Reader, item: Item, end: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__()
         stored = item.stored
         if stored is None:
             raise StateError(f"item {item.number}", "has no content here")
         self._path, self._start, self.size, self._sha256 = stored
         self._plaintext = plaintext
+        self._end = end
         self._position = 0
         self._digest = hashlib.sha256()
         self._digested = 0
@@ -63,7 +69,9 @@ class ItemReader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move as files do; return the new position."""
-        base = (0, self._position, self.size)[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}.get(whence)
+        if base is None:
+            raise ValueError(f"no such whence: {whence}")
         if base + offset < 0:
             raise ValueError("before the start")
         self._position = base + offset
@@ -72,11 +80,13 @@ class ItemReader(io.RawIOBase):
     def readinto(self, buffer: Buffer) -> int:  # type: ignore[override]
         """Fill some of ``buffer``; 0 at the end.
 
-        Raises ``DigestMismatchError`` with the last bytes if all were read in order and do not have
-        the SHA-256 that the item's fields say.
+        Raises ``DigestMismatchError`` instead of the last bytes, and again at each reading of the
+        end, if all were read in order and do not have the SHA-256 that the item's fields say.
         """
         left = self.size - self._position
         view = memoryview(buffer).cast("B")[: max(left, 0)]
+        if left <= 0:
+            self._check_digest()
         if not view:
             return 0
         self._plaintext.seek(self._start + self._position)
@@ -86,10 +96,20 @@ class ItemReader(io.RawIOBase):
         if self._digested == self._position:
             self._digest.update(view[:count])
             self._digested += count
-            if self._digested == self.size and self._digest.digest() != self._sha256:
-                raise DigestMismatchError("item", "not the SHA-256 of its fields", self._path)
+        if self._position + count == self.size:
+            self._check_digest()
         self._position += count
         return count
+
+    def _check_digest(self) -> None:
+        if self._digested == self.size and self._digest.digest() != self._sha256:
+            raise DigestMismatchError("item", "not the SHA-256 of its fields", self._path)
+
+    def close(self) -> None:
+        """Close the item, and what was opened for it alone."""
+        if not self.closed:
+            super().close()
+            self._end()
 
 
 @final
@@ -105,8 +125,9 @@ class BundleReading:
     ) -> None:
         self.bundle = bundle
         self.fields = fields
-        self._plaintext = open_parts(store, bundle.id, [size for _, size in bundle.parts], identity)
+        self._parts = PartsReader(store, bundle.id, [size for _, size in bundle.parts])
         try:
+            self._plaintext = age.open(self._parts, [identity])
             self.items = self._read_items()
         except BaseException:
             self.close()
@@ -137,17 +158,23 @@ class BundleReading:
             raise NotFoundError(self.bundle.id.hex(), f"no item {number} of {len(self.items)}")
         return self.items[number]
 
-    def open(self, number: int) -> ItemReader:
-        """Open an item's content; ``StateError`` for an item that has none here."""
-        return ItemReader(self._plaintext, self.item(number))
+    def open(self, number: int, *, end: Callable[[], None] = lambda: None) -> ItemReader:
+        """Open an item's content; ``StateError`` for an item that has none here.
 
-    def check(self, items: Sequence[Item] | None = None) -> None:
-        """Read the whole plaintext and check every byte of the bag (see ``bundle.check_bag``)."""
-        check_bag(self._plaintext, self.bundle.id, items or self.items, self._where())
+        ``end`` is called when it is closed.
+        """
+        return ItemReader(self._plaintext, self.item(number), end)
+
+    def check(self, progress: Callable[[int], None] | None = None) -> None:
+        """Read the whole plaintext and check every byte of the bag (see ``bundle.check_bag``).
+
+        ``progress`` is told how many bytes each reading gave.
+        """
+        check_bag(self._plaintext, self.bundle.id, self.items, self._where(), progress)
 
     def close(self) -> None:
         """Close what is open."""
-        self._plaintext.close()
+        self._parts.close()
 
     def __enter__(self) -> BundleReading:
         return self

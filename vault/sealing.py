@@ -147,6 +147,10 @@ class SealWriter:
                 item = self._writer.add(values, shown, status.st_size, int(status.st_mtime), file)
             except SourceChangedError:
                 raise SourceChangedError(str(source), "changed while it was sealed") from None
+            except OSError as error:
+                # A descriptor knows no name; where the store failed, it has given its own.
+                error.filename = error.filename or str(source)
+                raise
             if _version(os.fstat(file.fileno())) != _version(status):
                 raise SourceChangedError(str(source), "changed while it was sealed")
         self._items.append(item)

@@ -14,7 +14,7 @@ from typing import final
 
 from vault.codec import Packable, Value
 from vault.commitment import FIELDS_LABEL, fields_root, values_of
-from vault.custody import BundleState, Policy, State
+from vault.custody import Breach, BundleState, Policy, State
 from vault.draft import Clock, Draft, Random, commit_event_fields, exact_time
 from vault.errors import (
     AmbiguousError,
@@ -38,6 +38,7 @@ from vault.pipeline import ProgressCallback
 from vault.reading import BundleReading, ItemReader, bundle_identity
 from vault.sealing import SealWriter
 from vault.storage import LocalStore, Store
+from vault.tlog.merkle import HashReader
 
 __all__ = ["Vault"]
 
@@ -68,6 +69,8 @@ class Vault:
         self._progress = progress
         self._log = Log(store)
         self._keyring = Keyring(store, identity) if identity is not None else None
+        self.unremembered: OSError | None = None
+        """Why this machine's pin could not be moved on to what was appended, if so."""
 
     # --- making and opening -------------------------------------------------------------------
 
@@ -104,6 +107,8 @@ class Vault:
             for name in {name.split("/")[0] for name, _ in store.list()}:
                 store.delete(name) if name == FORMAT_NAME else store.delete_tree(name)
             store.close()
+            if isinstance(store, LocalStore):
+                store.unmake()
             raise
         vault._remember()
         return vault
@@ -230,6 +235,16 @@ class Vault:
         return self._log.root
 
     @property
+    def tree(self) -> HashReader:
+        """The hashes of this state's tree, for proofs and comparisons."""
+        return self._log.tree
+
+    @property
+    def breaches(self) -> tuple[Breach, ...]:
+        """The rules of custody that events of this log break; such a log is not written to."""
+        return tuple(self._log.breaches)
+
+    @property
     def checkpoint(self) -> bytes:
         """The signed note of this state of the log."""
         assert self._log.raw is not None
@@ -305,7 +320,11 @@ class Vault:
         except (CustodyError, FormatError, StateError):
             draft.discard()
             raise
-        self._remember()
+        try:
+            self._remember()
+        except OSError as error:
+            # The event is durable and must not look as if it had failed.
+            self.unremembered = error
         return event
 
     def seal(

@@ -18,6 +18,7 @@ from typing import Literal
 from vault.auditing.deep import audit_deep
 from vault.auditing.files import audit_files, expected_files
 from vault.auditing.logs import LogAudit, audit_log
+from vault.auditing.record import record_audit
 from vault.auditing.report import (
     Anchor,
     Coverage,
@@ -37,7 +38,16 @@ from vault.tlog.checkpoint import SignedCheckpoint, parse_signed_checkpoint
 from vault.tlog.merkle import MemoryTree
 from vault.vault import Vault, check_format
 
-__all__ = ["Anchor", "Coverage", "Finding", "Report", "Severity", "Verdict", "audit"]
+__all__ = [
+    "Anchor",
+    "Coverage",
+    "Finding",
+    "Report",
+    "Severity",
+    "Verdict",
+    "audit",
+    "record_audit",
+]
 
 
 def audit(

@@ -56,22 +56,21 @@ class Custody:
 
     def broken(self, event: Event) -> tuple[Breach, ...]:
         """Return every rule that ``event`` would break as the next one."""
-        rules = self._rules(event)
-        return tuple(Breach(rule, event.seq, event.type, detail) for rule, detail in rules)
+        seq, rules = self.state.size, self._rules(event)
+        return tuple(Breach(rule, seq, event.type, detail) for rule, detail in rules)
 
     def apply(self, event: Event) -> tuple[Breach, ...]:
         """Take ``event`` as the next one; return every rule that it breaks."""
         state = self.state
         broken = self.broken(event)
+        bundle = state.bundles.get(event.bundle) if event.bundle is not None else None
         if not broken:
             self._apply(event)
-        bundle = state.bundles.get(event.bundle) if event.bundle is not None else None
-        if bundle is not None and bundle.seq != event.seq:
-            bundle.chain.append(event.seq)
+        if bundle is not None:
+            bundle.chain.append(state.size)
             bundle.last = event.leaf_hash
         state.size += 1
         state.last_actor = event.actor
-        state.last_time = event.time
         return broken
 
     def _rules(self, event: Event) -> Iterator[tuple[str, str]]:

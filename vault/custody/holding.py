@@ -203,7 +203,7 @@ def _check_destroyed(state: State, bundle: BundleState, event: Event) -> Broken:
     stands = (bundle.request[0] if bundle.request else None, bundle.approval)
     if state.policy.two_person_destroy and None in named:
         yield "two-person", ""
-    if named != (None, None) and named != stands:
+    if named not in ((None, None), stands):
         yield "request-unknown", ""
 
 

@@ -130,7 +130,6 @@ class State:
     grants: list[Grant] = field(default_factory=list)
     bundles: dict[bytes, BundleState] = field(default_factory=dict)
     last_actor: bytes = b""
-    last_time: int = 0
 
     @property
     def origin(self) -> str:

@@ -1,11 +1,11 @@
 """The wire form of an event (docs/spec.md, "Events").
 
-A leaf of the log is canonical msgpack ``{body: bin, sig: bin}``, at most 65,535 bytes, where ``sig``
-is Ed25519 by the body's ``actor`` over ``"evidence-vault/event/v1\\x00" || body``. The body is
-canonical msgpack too: a map with exactly the keys that :func:`format_body` writes.
+A leaf of the log is canonical msgpack ``{body: bin, sig: bin}``, at most 65,535 bytes, where
+``sig`` is Ed25519 by the body's ``actor`` over ``"evidence-vault/event/v1\\x00" || body``. The body
+is canonical msgpack too: a map with exactly the keys that :func:`format_body` writes.
 
-The fields file of an event is an age file; its plaintext is one canonical array ``[header, fields]``
-followed by zero bytes to 4 KiB or the next Padmé length, whichever is more.
+The fields file of an event is an age file; its plaintext is one canonical array ``[header,
+fields]`` followed by zero bytes to 4 KiB or the next Padmé length, whichever is more.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from typing import Final
 from vault.codec import Packable, Value, pack, padme, unpack, unpack_prefix
 from vault.commitment import ABSENT, Field, format_fields, parse_fields
 from vault.errors import FormatError, UnsupportedVersionError
-from vault.event.kinds import TEXT as _TEXT
-from vault.event.kinds import TEXTS, Kind
+from vault.event.kinds import SEALED_FILE, TEXT, TEXTS, Kind
 from vault.event.types import EVENT_TYPES, EventType, Key
 from vault.tlog import merkle, note
 
 __all__ = [
     "EVENT_LABEL",
+    "FURTHER_FIELD",
     "MAX_EVENT",
+    "MAX_FIELDS_FILE",
     "VERSION",
     "Event",
     "FieldsHeader",
@@ -49,7 +50,7 @@ _OPTIONAL: Final = frozenset(("vault", "head", "bundle", "prev", "fields", "seal
 
 @dataclass(frozen=True, slots=True)
 class SealedFile:
-    """An encrypted file that an event commits to: SHA-256, size in bytes, epoch of its recipient."""
+    """An encrypted file that an event commits to: SHA-256, size (bytes), epoch of its recipient."""
 
     sha256: bytes
     size: int
@@ -123,8 +124,10 @@ def parse_event(leaf: bytes) -> Event:
 
     The signature is not checked here: see :func:`check_event_signature`.
     """
+    if len(leaf) > MAX_EVENT:
+        raise FormatError("event", f"longer than {MAX_EVENT} bytes")
     match unpack(leaf):
-        case {"body": bytes(body), "sig": bytes(sig)} as outer if len(outer) == 2:
+        case {"body": bytes(body), "sig": bytes(sig), **rest} if not rest:
             pass
         case _:
             raise FormatError("event", "not {body, sig}")
@@ -132,10 +135,10 @@ def parse_event(leaf: bytes) -> Event:
     if not isinstance(value, dict):
         raise FormatError("event", "the body is not a map")
     version = value.get("v")
-    if isinstance(version, int) and version > VERSION:
-        raise UnsupportedVersionError("event", f"version {version}")
-    if (version is not VERSION and version != VERSION) or isinstance(version, bool):
+    if isinstance(version, bool) or not isinstance(version, int) or version < VERSION:
         raise FormatError("event", "no version")
+    if version > VERSION:
+        raise UnsupportedVersionError("event", f"version {version}")
     keys = value.keys()
     if not keys >= _REQUIRED or not keys <= _REQUIRED | _OPTIONAL:
         raise FormatError("event", "not the keys of an event")
@@ -175,9 +178,7 @@ def _event(value: dict[str, Value], body: bytes, sig: bytes, leaf: bytes) -> Eve
     match value.get("sealed"):
         case None:
             pass
-        case (bytes(sha256), int(size), bytes(epoch)) if (
-            len(sha256) == 32 and len(epoch) == 8 and not isinstance(size, bool) and size >= 0
-        ):
+        case (bytes(sha256), int(size), bytes(epoch)) as found if SEALED_FILE.accepts(found):
             sealed = SealedFile(sha256, size, epoch)
         case _:
             raise FormatError("event", "sealed is not [sha256, size, epoch]")
@@ -248,13 +249,16 @@ def check_event_signature(event: Event) -> None:
 
 # --- the fields file --------------------------------------------------------------------------
 
-FURTHER_FIELD: Final = (_TEXT, TEXTS)
+FURTHER_FIELD: Final = (TEXT, TEXTS)
 """What a field outside the schema may be."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldsHeader:
-    """To which event fields belong, so that their file can't be moved: ``vault`` is None in genesis."""
+    """To which event fields belong, so that their file can't be moved.
+
+    ``vault`` is None in genesis, ``bundle`` in an event about none.
+    """
 
     actor: bytes
     type: str
@@ -277,7 +281,10 @@ class FieldsHeader:
 
 
 def format_fields_file(header: FieldsHeader, fields: tuple[Field, ...]) -> bytes:
-    """Return the plaintext of a fields file, padded with zero bytes; ``ValueError`` above 16 MiB."""
+    """Return the plaintext of a fields file, padded with zero bytes.
+
+    Raises ``ValueError`` above 16 MiB or 4096 fields.
+    """
     packed = pack((header.to_value(), format_fields(fields)))
     if len(packed) > MAX_FIELDS_FILE:
         raise ValueError(f"fields of {len(packed)} bytes; at most {MAX_FIELDS_FILE}")

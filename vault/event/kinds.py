@@ -9,6 +9,7 @@ import datetime
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from vault.codec import Value
@@ -25,19 +26,22 @@ __all__ = [
     "FILE_NAME",
     "ID",
     "KEYS",
+    "MAX_PARTS",
+    "MAX_READERS",
+    "MAX_TEXT",
     "MEMBER",
     "MEMBERS",
     "PARTS",
     "POLICY",
     "RECIPIENT",
     "ROLES",
+    "ROLE_NAMES",
     "SEALED_FILE",
     "SEQ",
     "TEXT",
     "TEXTS",
     "TIME",
     "UINT",
-    "WHOLE",
     "Kind",
     "one_of",
 ]
@@ -50,7 +54,7 @@ MAX_TEXT: Final = 65536
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """``about`` names the kind on the page of the specification; ``accepts`` tells a value of it."""
+    """``about`` names the kind in the specification; ``accepts`` tells a value of it."""
 
     about: str
     accepts: Callable[[Value], bool] = field(repr=False)
@@ -89,7 +93,7 @@ def _sorted_unique(accepts: Callable[[Value], bool], most: int) -> Callable[[Val
             isinstance(value, tuple)
             and 0 < len(value) <= most
             and all(accepts(element) for element in value)
-            and all(one < two for one, two in zip(value, value[1:], strict=False))  # type: ignore[operator]
+            and all(one < two for one, two in pairwise(value))  # type: ignore[operator]
         )
 
     return check
@@ -118,33 +122,36 @@ def _is_text(value: Value) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_TEXT
 
 
-_DATE: Final = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?\Z", re.ASCII)
+# The clock and the offset are held to their ranges here: what ``datetime.fromisoformat`` takes
+# (``+05:60``, ``24:00``) differs between versions of Python.
 _TIME: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
-    r"(Z|[+-][0-9]{2}:[0-9]{2})\Z",
+    r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})"
+    r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))?)?)?\Z",
     re.ASCII,
 )
 
 
 def _is_time(value: Value) -> bool:
-    if not isinstance(value, str):
+    found = _TIME.match(value) if isinstance(value, str) else None
+    if found is None:
         return False
-    date = _DATE.match(value)
+    year, month, day = (int(part or 1) for part in found.groups())
     try:
-        if date:
-            year, month, day = (int(part or 1) for part in date.groups())
-            datetime.date(year, month, day)
-        elif _TIME.match(value):
-            datetime.datetime.fromisoformat(re.sub(r"\.[0-9]+", "", value))
-        else:
-            return False
+        datetime.date(year, month, day)
     except ValueError:
         return False
     return True
 
 
 def _is_file_name(value: Value) -> bool:
-    return _is_text(value) or (isinstance(value, bytes) and 0 < len(value) <= MAX_TEXT)
+    if not isinstance(value, bytes):
+        return _is_text(value)
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return len(value) <= MAX_TEXT
+    return False  # it has a form as text, which is its only one
 
 
 def one_of(*choices: str) -> Kind:
@@ -155,7 +162,6 @@ def one_of(*choices: str) -> Kind:
 
 BOOL: Final = Kind("true or false", lambda value: isinstance(value, bool))
 UINT: Final = Kind("an integer from 0", _is_uint)
-WHOLE: Final = UINT
 SEQ: Final = Kind("the index of an event", _is_uint)
 ID: Final = Kind("16 bytes", _bytes(16))
 EPOCH: Final = Kind("the 8 bytes of an epoch", _bytes(8))
@@ -182,7 +188,8 @@ MEMBERS: Final = Kind(
 )
 EPOCHS: Final = Kind("a sorted array of epochs (8 bytes each)", _sorted_unique(_bytes(8), 4096))
 KEYS: Final = Kind(
-    "{age (1216), ed25519 (32), ed25519_proof (64), ml_dsa_44 (1312), ml_dsa_44_proof (2420 bytes)}",
+    "{age (1216), ed25519 (32), ed25519_proof (64), ml_dsa_44 (1312), "
+    "ml_dsa_44_proof (2420 bytes)}",
     _is_keys,
 )
 POLICY: Final = Kind(
@@ -195,7 +202,8 @@ POLICY: Final = Kind(
     ),
 )
 CONTINUES: Final = Kind(
-    "{reason (`lost-owner`, `other` or `restored-backup`), root (32 bytes), size, vault (32 bytes)}",
+    "{reason (`lost-owner`, `other` or `restored-backup`), root (32 bytes), size, "
+    "vault (32 bytes)}",
     _map(
         {
             "reason": lambda value: value in ("lost-owner", "other", "restored-backup"),
@@ -208,7 +216,7 @@ CONTINUES: Final = Kind(
 
 TEXT: Final = Kind("text of 1 to 65536 characters", _is_text)
 TEXTS: Final = Kind(
-    "an array of texts",
+    "an array of 1 or more texts",
     lambda value: isinstance(value, tuple) and bool(value) and all(_is_text(one) for one in value),
 )
 TIME: Final = Kind(

@@ -39,9 +39,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """``writers`` are the roles of which one is needed; ``about_bundle`` says that the event names one.
+    """A row of the table; ``writers`` are the roles of which one is needed.
 
-    ``fields`` includes the common fields; every one of them is optional.
+    ``about_bundle`` says that the event names a bundle; ``fields`` includes the common fields, and
+    every one of them is optional.
     """
 
     name: str
@@ -73,7 +74,7 @@ COMMON_FIELDS: Final = _fields(
 ITEM_FIELDS: Final = _fields(
     (kinds.FILE_NAME, "original_name"),
     (kinds.TEXT, "path"),
-    (kinds.WHOLE, "offset size"),
+    (kinds.UINT, "offset size"),
     (kinds.DIGEST, "sha256"),
     (kinds.TEXT, "media_type"),
     (kinds.one_of("document", "media", "media-hash", "omitted", "testimony"), "kind"),
@@ -107,7 +108,7 @@ _SEALED_FIELDS: Final = _fields(
     (kinds.TEXTS, "consent.scope consent.recipients"),
     (kinds.TEXT, "consent.anonymity consent.how_given consent.by_whom limitations"),
     (kinds.TEXT, "amends derived_from translation_of transcript_of"),
-    (kinds.WHOLE, "item_count plaintext_size items_offset items_size"),
+    (kinds.UINT, "item_count plaintext_size items_offset items_size"),
 )
 
 _HANDOVER: Final = (kinds.TEXT, "place purpose condition carrier medium seal_number")

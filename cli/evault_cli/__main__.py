@@ -1,0 +1,5 @@
+"""``python -m evault_cli``."""
+
+from evault_cli.main import run
+
+run()

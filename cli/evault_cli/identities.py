@@ -1,0 +1,188 @@
+"""``evault identity`` and ``evault card``: who one is, and what others need to know of it."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evault_cli import prompt
+from evault_cli.fields import line
+from evault_cli.refusal import Refusal
+from evault_cli.render import emit_json, escape, fingerprint, out, pairs, qr, say
+from evault_cli.session import PATH, Session, identity_options, read_small
+
+if TYPE_CHECKING:
+    from vault import Identity
+
+__all__ = ["card_command", "identity_command"]
+
+_WORK_FACTOR = click.option(
+    "--work-factor",
+    type=click.IntRange(10, 20),
+    default=18,
+    show_default=True,
+    metavar="N",
+    help="How hard the passphrase is to guess: 2^N KiB of memory for each try.",
+)
+
+
+@click.group("identity", no_args_is_help=True)
+def identity_command() -> None:
+    """Make, show and protect your identity: one secret, under a passphrase."""
+
+
+@identity_command.command("new")
+@click.option(
+    "-o", "--output", type=PATH, metavar="FILE", help="Where to (otherwise where it is looked for)."
+)
+@_WORK_FACTOR
+@identity_options
+@click.pass_obj
+def new(session: Session, output: Path | None, work_factor: int) -> None:
+    """Make an identity, and its file under a passphrase. Nothing is overwritten."""
+    from vault import Identity, format_identity_file
+    from vault.storage.single import write_file
+
+    path = output or session.identity_file
+    if path.is_symlink() or path.exists():
+        raise FileExistsError(17, "", str(path))
+    passphrase = session.given_passphrase() or prompt.new_passphrase()
+    identity = Identity.generate()
+    if output is None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_file(path, format_identity_file(identity, passphrase, work_factor))
+    _done(session, path, identity)
+    say(f"Your identity is in {escape(str(path))}. Keep a copy of it, and the passphrase elsewhere:")
+    say("without both nobody opens what is sealed to you. `evault card` writes what others need.")
+
+
+def _done(session: Session, path: Path, identity: Identity) -> None:
+    digest = identity.keys.fingerprint
+    if session.json:
+        emit_json({"identity": str(path), "fingerprint": digest.hex()})
+    else:
+        out(f"Fingerprint  {fingerprint(digest)}")
+
+
+@identity_command.command("show")
+@identity_options
+@click.pass_obj
+def show(session: Session) -> None:
+    """Show the fingerprint and the public keys."""
+    identity = session.identity()
+    keys = identity.keys
+    if session.json:
+        emit_json(
+            {
+                "identity": str(session.identity_file),
+                "fingerprint": keys.fingerprint.hex(),
+                "ed25519": keys.ed25519.hex(),
+                "ml_dsa_44": keys.ml_dsa_44.hex(),
+                "age": keys.recipient.to_string(),
+            }
+        )
+        return
+    pairs(
+        [
+            ("Identity file", escape(str(session.identity_file))),
+            ("Fingerprint", fingerprint(keys.fingerprint)),
+            ("Ed25519 key", keys.ed25519.hex()),
+            ("age recipient", keys.recipient.to_string()),
+        ]
+    )
+
+
+@identity_command.command("protect")
+@click.option(
+    "--new-passphrase-file", type=PATH, metavar="FILE", help="Read the new passphrase from a file."
+)
+@click.option(
+    "--new-passphrase-fd",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Read the new passphrase from this open file descriptor.",
+)
+@_WORK_FACTOR
+@identity_options
+@click.pass_obj
+def protect(
+    session: Session,
+    new_passphrase_file: Path | None,
+    new_passphrase_fd: int | None,
+    work_factor: int,
+) -> None:
+    """Change the passphrase. The old file stays until the new one is safely written."""
+    from vault import format_identity_file, parse_identity_file
+    from vault.storage.single import write_file
+
+    identity = session.identity()
+    if new_passphrase_file is not None and new_passphrase_fd is not None:
+        raise Refusal("--new-passphrase-file and --new-passphrase-fd exclude each other.")
+    if new_passphrase_fd is not None:
+        passphrase = prompt.read_passphrase_fd(new_passphrase_fd)
+    elif new_passphrase_file is not None:
+        passphrase = prompt.read_passphrase_file(new_passphrase_file)
+    else:
+        passphrase = prompt.new_passphrase()
+    path = session.identity_file
+    data = format_identity_file(identity, passphrase, work_factor)
+    # What can't be opened again must not replace what can.
+    parse_identity_file(data, passphrase)
+    write_file(path.resolve(), data, replace=True)
+    _done(session, path, identity)
+    say(f"The passphrase of {escape(str(path))} is changed. Copies made before keep the old one.")
+
+
+@click.command("card")
+@click.option("-o", "--output", type=PATH, metavar="FILE", help="Write to a new file.")
+@click.option("--name", metavar="NAME", help="The name on the card; asked for at a terminal.")
+@identity_options
+@click.pass_obj
+def card_command(session: Session, output: Path | None, name: str | None) -> None:
+    """Write your card: name, public keys, and the proof that they are yours.
+
+    Give it to whoever makes a vault that you shall read, and let them compare the fingerprint by
+    voice.
+    """
+    from vault.identity import MAX_CARD_NAME
+    from vault.storage.single import write_file
+
+    if name is None:
+        if not prompt.can_ask():
+            raise Refusal("A card needs a name: give it with --name NAME.")
+        name = click.prompt("Name on the card", err=True)
+    name = line("The name", name, MAX_CARD_NAME)
+    identity = session.identity()
+    card = identity.card(name, datetime.now(UTC).date())
+    digest = identity.keys.fingerprint
+    if output is not None:
+        write_file(output, card.raw)
+    if session.json:
+        emit_json(
+            {
+                "name": card.name,
+                "created": card.created,
+                "fingerprint": digest.hex(),
+                "file": str(output) if output is not None else None,
+                "card": card.raw.decode("utf-8"),
+            }
+        )
+    elif output is None:
+        sys.stdout.write(card.raw.decode("utf-8"))
+        sys.stdout.flush()
+    else:
+        say(f"The card is in {escape(str(output))}.")
+    say(f"Fingerprint, to be read aloud:  {fingerprint(digest)}")
+    qr(digest.hex().upper(), sys.stderr)
+
+
+def read_card(session: Session, path: Path) -> object:
+    """Read and check a card."""
+    from vault import parse_card
+
+    with session.at(path):
+        return parse_card(read_small(path))

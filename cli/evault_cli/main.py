@@ -1,0 +1,318 @@
+"""``evault``: the verbs, the exit codes, the one table of what can go wrong, and the one ``try``.
+
+No traceback ever reaches a user. Every error that the library, the system or the command line itself
+raises has a row in :data:`TABLE`: an exit code, and one sentence of what, where and what to do. What
+has none is a fault of this software and says so; ``EVAULT_DEBUG=1`` then shows where.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, NoReturn
+
+import click
+
+from evault_cli.lazy import LazyGroup
+from evault_cli.refusal import DONE, LOCKED, MEDIUM, STATE, USAGE, Refusal
+from evault_cli.render import escape, say, size_text
+from evault_cli.session import Session
+from vault import errors
+from vault._version import __version__
+
+__all__ = ["TABLE", "cli", "main", "run"]
+
+_SECTIONS: Final = {
+    "You": {
+        "identity": ("identities", "Make, show and protect your identity."),
+        "card": ("identities", "Write your card: what others need to let you read."),
+    },
+    "Evidence": {
+        "init": ("vaults", "Make a vault and say who reads."),
+        "seal": ("sealing", "Put files and folders away, encrypted and signed."),
+        "list": ("vaults", "List the bundles of a vault."),
+        "show": ("vaults", "Show a vault or one bundle."),
+        "open": ("opening", "Open a bundle into a new folder."),
+    },
+    "Custody": {
+        "custody": ("custody", "Show who held a bundle, and what was done with it."),
+        "note": ("custody", "Add a note to a bundle or to the vault."),
+    },
+    "Checking": {
+        "verify": ("checking", "Check everything that can be checked, with or without a key."),
+        "doctor": ("checking", "Look at the medium and finish interrupted work."),
+    },
+}
+
+
+@click.command(
+    "evault",
+    cls=LazyGroup,
+    sections=_SECTIONS,
+    context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done or intact, 1 altered or contradicted, 2 usage, 3 malformed, "
+    "unsupported or wrong state, 4 cannot decrypt, 5 input or output failed.",
+)
+@click.version_option(__version__, message="evault %(version)s")
+def cli() -> None:
+    """Keep evidence encrypted and signed, with a chain of custody that anyone can check."""
+
+
+# --- what can go wrong --------------------------------------------------------------------------
+
+STOPPED: Final = 130
+"""Stopped by the user, as shells count it (128 + SIGINT)."""
+UNREAD: Final = 141
+"""Whoever read the output went away, as shells count it (128 + SIGPIPE)."""
+FAULT: Final = 70
+"""A fault of this software (EX_SOFTWARE of sysexits.h)."""
+
+_REPAIR: Final = (
+    "Nothing was changed. `evault verify` says what is damaged; a good copy of the vault restores "
+    "it."
+)
+_ADVICE: Final = {
+    "card": "Ask its owner for the card again, and compare fingerprints by voice.",
+    "identity file": "Nothing was changed. Use your other copy of it.",
+    "pin": "That file only holds what this machine saw last: delete it and go on.",
+    "checkpoint": "Nothing was changed. `evault doctor` finishes a step that was interrupted; "
+    "otherwise a good copy of the vault restores it.",
+}
+_MEDIA: Final = {
+    errno.ENOSPC: (MEDIUM, "is full", "Nothing was added. Make room, then do it again."),
+    errno.EDQUOT: (MEDIUM, "is full for you", "Nothing was added. Make room, then do it again."),
+    errno.EROFS: (MEDIUM, "can't be written: the medium is read-only", "Use a medium that can."),
+    errno.EACCES: (MEDIUM, "is not permitted to you", "Ask for the permission, or use a copy."),
+    errno.EPERM: (MEDIUM, "is not permitted to you", "Ask for the permission, or use a copy."),
+    errno.ENOENT: (MEDIUM, "is not there", "Look whether the name is right."),
+    errno.EEXIST: (STATE, "is there already", "Nothing is overwritten: name another."),
+    errno.EISDIR: (MEDIUM, "is a directory", "Name a file."),
+    errno.ENOTDIR: (MEDIUM, "is not a directory", "Name a directory."),
+    errno.EIO: (
+        MEDIUM,
+        "can't be read or written: the medium reports a fault",
+        "Copy what is on it to another medium now. `evault doctor` says whether the last step "
+        "counts.",
+    ),
+}
+
+
+def _advice(error: Exception) -> str:
+    return _ADVICE.get(getattr(error, "what", ""), _REPAIR)
+
+
+def _format(error: errors.FormatError) -> str:
+    return f"not a sound {error.what} ({error.why}). {_advice(error)}"
+
+
+def _no_match(error: errors.NoIdentityMatchError) -> str:
+    if error.what != "identity file":
+        return "not open to this identity. Nothing was changed. Use that of a reader (-i FILE)."
+    if "scrypt" in error.why:
+        return "the passphrase does not open this identity file. Nothing was changed. Try again."
+    return "not an identity file under a passphrase. Name yours with -i FILE."
+
+
+def _decryption(error: errors.DecryptionError) -> str:
+    return f"the {error.what} does not decrypt ({error.why}). {_advice(error)}"
+
+
+def _verification(error: errors.VerificationError) -> str:
+    return f"the {error.what} is not what was signed ({error.why}). {_advice(error)}"
+
+
+def _signature(error: errors.SignatureError) -> str:
+    return f"a signature is not that of the key it names ({error.why}). {_advice(error)}"
+
+
+def _rollback(error: errors.RollbackError) -> str:
+    return (
+        f"the log is {error.why}. An older copy, or a removal of what came since, can be the "
+        "reason. Nothing was changed. Use the newest copy; `evault verify` says more, and "
+        "--older-copy looks at this one all the same."
+    )
+
+
+def _custody(error: errors.CustodyError) -> str:
+    from evault_cli.words import EVENTS, RULES
+
+    event, rule = EVENTS.get(error.event, error.event), RULES.get(error.rule, error.rule)
+    return f"not done ({event}): {rule}. Nothing was changed. `evault show` says who may."
+
+
+def _not_a_vault(error: errors.NotAVaultError) -> str:
+    if "checkpoint" in error.why:
+        return f"the checkpoint is missing. {_ADVICE['checkpoint']}"
+    return f"not a vault ({error.why}). Name the directory that holds the file FORMAT."
+
+
+def _no_space(error: errors.NoSpaceError) -> str:
+    return (
+        f"{size_text(error.needed)} are needed and {size_text(error.free)} are free. "
+        "Nothing was added. Make room, or use another medium."
+    )
+
+
+def _ambiguous(error: errors.AmbiguousError) -> str:
+    return f"{error.why}: {', '.join(error.candidates)}. Give more digits."
+
+
+def _system(error: OSError) -> str:
+    _, what, advice = _MEDIA.get(error.errno or 0, (MEDIUM, error.strerror or "failed", ""))
+    return f"{what}. {advice or 'Nothing more is known: look at the medium, then do it again.'}"
+
+
+def _says(text: str) -> Callable[[BaseException], str]:
+    return lambda error: text.format(why=getattr(error, "why", ""))
+
+
+Row = tuple[type[BaseException], int, Callable[..., str]]
+
+TABLE: Final[tuple[Row, ...]] = (
+    (
+        errors.UnsupportedVersionError,
+        STATE,
+        _says("of a later version than this evault reads ({why}). Install a newer evault."),
+    ),
+    (errors.FormatError, STATE, _format),
+    (errors.NoIdentityMatchError, LOCKED, _no_match),
+    (errors.DecryptionError, LOCKED, _decryption),
+    (errors.RollbackError, STATE, _rollback),
+    (errors.SignatureError, STATE, _signature),
+    (errors.VerificationError, STATE, _verification),
+    (errors.CustodyError, STATE, _custody),
+    (errors.NotAVaultError, STATE, _not_a_vault),
+    (
+        errors.VaultExistsError,
+        STATE,
+        _says("{why}. Nothing was changed. Name a place that is free, or an empty directory."),
+    ),
+    (
+        errors.ConflictError,
+        STATE,
+        _says("others wrote at the same time. Nothing was added. Do it again."),
+    ),
+    (errors.LockedError, STATE, _says("{why}. Nothing was added. Wait for it, then do it again.")),
+    (
+        errors.SourceChangedError,
+        MEDIUM,
+        _says("{why}. Nothing was added. Seal a copy that nothing else writes to."),
+    ),
+    (
+        errors.SourceUnreadableError,
+        MEDIUM,
+        _says("can't be sealed: {why}. Nothing was added. --skip-unreadable seals the rest."),
+    ),
+    (errors.NoSpaceError, MEDIUM, _no_space),
+    (errors.NotFoundError, USAGE, _says("{why}. `evault list` and `evault show` say what is.")),
+    (errors.AmbiguousError, USAGE, _ambiguous),
+    (errors.StateError, STATE, _says("{why}. Nothing was changed. `evault verify` says more.")),
+    (errors.VaultError, STATE, _says("not possible. Nothing was changed.")),
+    (OSError, MEDIUM, _system),
+    (
+        MemoryError,
+        MEDIUM,
+        _says("not enough memory; the passphrase step takes 256 MiB. Close other programs."),
+    ),
+    (
+        json.JSONDecodeError,
+        USAGE,
+        lambda error: f"not sound JSON: {error.msg}, line {error.lineno}, column {error.colno}.",
+    ),
+    (RecursionError, STATE, _says("nested too deep to be read. Nothing was changed.")),
+    (
+        KeyboardInterrupt,
+        STOPPED,
+        _says("stopped. Nothing was added beyond what is said above."),
+    ),
+    (click.Abort, STOPPED, _says("stopped. Nothing was added beyond what is said above.")),
+)
+"""Exception class, exit code, sentence: the first row that fits counts."""
+
+
+def _where(error: BaseException, session: Session) -> str:
+    """Return the thing and its place: what is worked on, and what the error itself names."""
+    named = getattr(error, "filename", None) if isinstance(error, OSError) else None
+    named = named or getattr(error, "where", "") or getattr(error, "place", "")
+    shown = os.fsdecode(named) if isinstance(named, (str, bytes)) else ""
+    if not shown or shown == session.place or isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return session.place if shown or not isinstance(error, KeyboardInterrupt) else ""
+    # A full path stands for itself; a name inside the vault needs the vault's own.
+    return shown if os.path.isabs(shown) or not session.place else f"{session.place}: {shown}"
+
+
+def _failed(error: BaseException, session: Session) -> int:
+    """Say in one sentence what went wrong; return the exit code."""
+    if os.environ.get("EVAULT_DEBUG") == "1":
+        traceback.print_exception(error)
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        return UNREAD
+    if isinstance(error, Refusal):
+        say(f"evault: {error.sentence}")
+        return error.status
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        say(error.format_message())
+        return USAGE
+    if isinstance(error, click.ClickException):
+        path = getattr(getattr(error, "ctx", None), "command_path", "evault")
+        say(f"{path}: {escape(error.format_message())} `{path} --help` says how.")
+        return error.exit_code
+    for kind, status, sentence in TABLE:
+        if isinstance(error, kind):
+            where = _where(error, session)
+            known = _MEDIA.get(error.errno or 0) if isinstance(error, OSError) else None
+            say(f"evault: {escape(f'{where}: ' if where else '')}{escape(sentence(error))}")
+            return known[0] if known else status
+    say(
+        f"evault: a fault of this software ({type(error).__name__}), not of yours. Nothing that is "
+        "not said above was done. Please report it; EVAULT_DEBUG=1 shows where it happened."
+    )
+    return FAULT
+
+
+# --- the way in ---------------------------------------------------------------------------------
+
+
+def _prepare_streams() -> None:
+    # A terminal that can't show a character shows its number; nothing fails for want of one.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _give_up_stdout() -> None:
+    """Drop what can't be written any more, or Python would try again as it ends, and complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line; return its exit code."""
+    session = Session()
+    try:
+        _prepare_streams()
+        with cli.make_context("evault", list(arguments), obj=session) as context:
+            cli.invoke(context)
+        sys.stdout.flush()
+    except BaseException as error:
+        status = _failed(error, session)
+    else:
+        return DONE
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return status
+    _give_up_stdout()
+    return status
+
+
+def run() -> NoReturn:
+    """Be the program ``evault``."""
+    sys.exit(main(sys.argv[1:]))

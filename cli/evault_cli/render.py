@@ -1,0 +1,252 @@
+"""How things are shown: untrusted text escaped, numbers, times, tables, JSON, progress.
+
+Data goes to standard output, everything else to standard error. ``rich`` is imported only where a
+table goes to a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Lock
+from typing import TYPE_CHECKING, Final, TextIO
+
+if TYPE_CHECKING:
+    from vault.codec import Value
+    from vault.pipeline import Progress, ProgressCallback
+
+__all__ = [
+    "count",
+    "emit_json",
+    "escape",
+    "fingerprint",
+    "is_terminal",
+    "out",
+    "pairs",
+    "paragraph",
+    "progress",
+    "qr",
+    "say",
+    "short",
+    "show_value",
+    "size_text",
+    "table",
+    "utc",
+]
+
+_INVISIBLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Characters that ``isprintable`` lets pass although nothing shows (Default_Ignorable_Code_Point,
+and the blank braille pattern)."""
+
+
+def escape(text: str) -> str:
+    """Return ``text`` with everything escaped that does not show as itself, in one line.
+
+    Control, bidirectional, zero-width, unassigned and other non-printable characters become
+    ``\\xNN``, ``\\uNNNN`` or ``\\UNNNNNNNN``: neither a terminal nor a reader can be misled.
+    """
+    return "".join(
+        c
+        if c.isprintable() and not _INVISIBLE.match(c)
+        else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )
+
+
+def show_value(value: Value) -> str:
+    """Return a field's value as a person reads it; lines of a text stay lines."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, bytes):
+        return escape(os.fsdecode(value)) if len(value) != 32 else value.hex()
+    if isinstance(value, tuple):
+        return "; ".join(show_value(one) for one in value)
+    return "\n".join(escape(line) for line in str(value).split("\n"))
+
+
+# --- numbers, times, keys -----------------------------------------------------------------------
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return ``1 item``, ``2 items``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def size_text(size: int) -> str:
+    """Return a size in bytes in decimal units."""
+    amount = float(size)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{size:,} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:,.1f} TB"
+
+
+def utc(seconds: int) -> str:
+    """Return a time in UTC seconds as ``2026-03-01T09:05:00Z``."""
+    # From an epoch and not fromtimestamp(): an event may claim any time.
+    if not 0 <= seconds < 253402300800:
+        return f"{seconds} seconds after 1970"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def fingerprint(digest: bytes) -> str:
+    """Return a fingerprint in groups of four digits, to be read aloud."""
+    return " ".join(textwrap.wrap(digest.hex(), 4))
+
+
+def short(digest: bytes) -> str:
+    """Return the first sixteen digits of a fingerprint, in groups."""
+    return fingerprint(digest[:8])
+
+
+# --- standard output and error ------------------------------------------------------------------
+
+
+def out(text: str = "") -> None:
+    """Write one line of data."""
+    sys.stdout.write(f"{text}\n")
+
+
+def say(text: str = "") -> None:
+    """Write one line that is not data."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def emit_json(value: Mapping[str, object]) -> None:
+    """Write one JSON object. ASCII alone, so it is as safe to look at as :func:`escape` makes it."""
+    out(json.dumps(value, indent=2, ensure_ascii=True))
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Return whether ``stream`` is a terminal that can do more than show lines."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def pairs(rows: Sequence[tuple[str, str]]) -> None:
+    """Write names and values in two columns; further lines of a value stand below its first."""
+    width = max((len(name) for name, _ in rows), default=0) + 2
+    for name, value in rows:
+        first, *rest = value.split("\n")
+        out(f"{name:<{width}}{first}")
+        for line in rest:
+            out(f"{'':<{width}}{line}")
+
+
+def paragraph(text: str, write: Callable[[str], None] = out) -> None:
+    """Write ``text``, whose words are ours, in lines of at most 100 characters."""
+    for line in textwrap.wrap(text, 100, break_long_words=False, break_on_hyphens=False):
+        write(line)
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table. Every cell is shown as it is: nothing in it is markup."""
+    if is_terminal(sys.stdout):
+        _rich_table(headers, rows)
+        return
+    widths = [max(len(row[column]) for row in (headers, *rows)) for column in range(len(headers))]
+    for row in (headers, *rows):
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        out("  ".join(cells).rstrip())
+
+
+def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for header in headers:
+        shown.add_column(header, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    Console(file=sys.stdout, highlight=False, markup=False, emoji=False).print(shown)
+
+
+def qr(text: str, stream: TextIO) -> None:
+    """Draw ``text`` as a QR code, where the terminal can show it; else nothing."""
+    if not is_terminal(stream) or "utf" not in (stream.encoding or "").lower():
+        return
+    import segno
+
+    # Two rows of modules in a line of half blocks, light ones drawn. The colours are set and not the
+    # terminal's own: many cameras do not read a light code on dark ground.
+    light = [[not one for one in row] for row in segno.make(text, micro=False).matrix_iter()]
+    light += [[True] * len(light[0])] * (len(light) % 2)
+    for upper, lower in zip(light[::2], light[1::2], strict=True):
+        marks = (_BLOCKS[above, below] for above, below in zip(upper, lower, strict=True))
+        stream.write(f"\x1b[97;40m{''.join(marks)}\x1b[0m\n")
+    stream.flush()
+
+
+_BLOCKS: Final = {(True, True): "█", (True, False): "▀", (False, True): "▄", (False, False): " "}
+
+
+# --- progress -----------------------------------------------------------------------------------
+
+_WORK: Final = {"seal": "Sealing", "read-back": "Reading back", "audit": "Reading", "open": "Opening"}
+_EVERY: Final = 0.1  # seconds
+
+
+class _Meter:
+    """One line on a terminal that says how far the work is, and how fast it goes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = Lock()
+        self._work = ""
+        self._begun = self._shown = 0.0
+        self._width = 0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if progress.work != self._work:
+                self._work, self._begun = progress.work, now
+            elif now - self._shown < _EVERY:
+                return
+            self._shown = now
+            self._write(self._line(progress, now - self._begun))
+
+    def _line(self, progress: Progress, seconds: float) -> str:
+        done = size_text(progress.done)
+        if progress.total:
+            percent = min(100, 100 * progress.done // progress.total)
+            done = f"{percent:3} %  {done} of {size_text(progress.total)}"
+        speed = f"  {size_text(int(progress.done / seconds))}/s" if seconds > _EVERY else ""
+        return f"{_WORK[progress.work]}  {done}{speed}"
+
+    def _write(self, line: str) -> None:
+        self._stream.write("\r" + line.ljust(self._width))
+        self._stream.flush()
+        self._width = len(line)
+
+    def __enter__(self) -> _Meter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._width:
+            self._write("")
+            self._stream.write("\r")
+            self._stream.flush()
+
+
+@contextmanager
+def progress() -> Iterator[ProgressCallback | None]:
+    """Give a callback that shows progress on a terminal; None where there is none."""
+    if is_terminal(sys.stderr):
+        with _Meter(sys.stderr) as meter:
+            yield meter
+    else:
+        yield None

@@ -1,0 +1,211 @@
+"""What one call of the command line shares: its common options, its identity, its vault."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final
+
+import click
+from click.core import ParameterSource
+
+from evault_cli import prompt
+from evault_cli.refusal import Refusal
+from evault_cli.render import escape, say
+
+if TYPE_CHECKING:
+    from vault import Identity, Vault
+    from vault.pipeline import ProgressCallback
+
+__all__ = ["PATH", "Session", "identity_options", "json_option", "read_small"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+PATH: Final = click.Path(path_type=Path)
+_MAX_SMALL: Final = 2**20
+
+
+@final
+class Session:
+    """``place`` is what is being worked on, for messages; the rest are the common options."""
+
+    def __init__(self) -> None:
+        self.place = ""
+        self.json = False
+        self.identity_path: Path | None = None
+        self.passphrase_file: Path | None = None
+        self.passphrase_fd: int | None = None
+        self.named = False
+        """Whether an identity or a passphrase was named, by an option or the environment."""
+
+    @contextmanager
+    def at(self, place: str | os.PathLike[str]) -> Iterator[None]:
+        """Say what is being worked on; after an error it stays said."""
+        before, self.place = self.place, os.fspath(place)
+        yield
+        self.place = before
+
+    @property
+    def home(self) -> Path:
+        """The folder of identity and pins: ``EVAULT_HOME``, or where this system keeps such."""
+        return Path(os.environ.get("EVAULT_HOME") or click.get_app_dir("evault"))
+
+    @property
+    def identity_file(self) -> Path:
+        """The identity file that was named, or the usual one."""
+        return self.identity_path or self.home / "identity.age"
+
+    # --- the identity -------------------------------------------------------------------------
+
+    def identity(self) -> Identity:
+        """Unlock the identity."""
+        path = self.identity_file
+        if not path.exists():
+            raise Refusal(
+                f"There is no identity at {escape(str(path))}: make one with "
+                "`evault identity new`, or name yours with -i FILE."
+            )
+        return self._unlock(path, self._passphrase(path))
+
+    def identity_if_any(self) -> Identity | None:
+        """Unlock the identity if one was named, or if it is there and a person wants it unlocked.
+
+        The rule of verbs that can do without: what was named by an option or the environment is
+        used; otherwise, at a terminal, Enter alone looks without a key; elsewhere nothing is asked.
+        """
+        if self.named:
+            return self.identity()
+        path = self.identity_file
+        if not path.exists() or not prompt.can_ask():
+            return None
+        passphrase = prompt.ask("Passphrase (Enter alone: look without a key)")
+        return self._unlock(path, passphrase) if passphrase else None
+
+    def _passphrase(self, path: Path) -> bytes:
+        given = self.given_passphrase()
+        if given is not None:
+            return given
+        if not prompt.can_ask():
+            raise Refusal(
+                f"The passphrase of {escape(str(path))} is needed and there is no terminal to ask "
+                "at: give it with --passphrase-file FILE or --passphrase-fd N."
+            )
+        passphrase = prompt.ask(f"Passphrase of {escape(str(path))}")
+        if not passphrase:
+            raise Refusal("No passphrase was given. Nothing was done.")
+        return passphrase
+
+    def given_passphrase(self) -> bytes | None:
+        """Return the passphrase from the file or descriptor named, if any was."""
+        if self.passphrase_fd is not None:
+            return prompt.read_passphrase_fd(self.passphrase_fd)
+        if self.passphrase_file is not None:
+            return prompt.read_passphrase_file(self.passphrase_file)
+        return None
+
+    def _unlock(self, path: Path, passphrase: bytes) -> Identity:
+        from vault import parse_identity_file
+
+        with self.at(path):
+            return parse_identity_file(read_small(path), passphrase)
+
+    # --- the vault ----------------------------------------------------------------------------
+
+    @contextmanager
+    def vault(
+        self,
+        place: Path,
+        identity: Identity | None,
+        progress: ProgressCallback | None = None,
+        *,
+        pinned: bool = True,
+    ) -> Iterator[Vault]:
+        """Open a vault; with ``pinned``, held against what this machine has seen of it."""
+        from vault import Vault
+
+        state = self.home if pinned else None
+        with (
+            self.at(place),
+            Vault.open(place, identity=identity, state=state, progress=progress) as vault,
+        ):
+            yield vault
+            if vault.unremembered is not None:
+                say(
+                    "Warning: done, but this machine could not remember it in "
+                    f"{escape(str(self.home))}: {vault.unremembered.strerror}."
+                )
+
+
+def read_small(path: Path) -> bytes:
+    """Read a file that is known to be small; what is larger is cut, and so refused by its parser."""
+    with path.open("rb") as file:
+        return file.read(_MAX_SMALL)
+
+
+# --- options that several verbs have --------------------------------------------------------------
+
+
+def _keep(context: click.Context, option: click.Parameter, value: object) -> None:
+    """Put an option into the session."""
+    session = context.find_object(Session)
+    assert session is not None
+    assert option.name is not None
+    setattr(session, option.name, value)
+    if value is not None and option.name != "json":
+        session.named = True
+
+
+def _keep_passphrase_fd(context: click.Context, option: click.Parameter, value: object) -> None:
+    _keep(context, option, value)
+    source = context.get_parameter_source("passphrase_file")
+    if value is not None and source is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--passphrase-file and --passphrase-fd exclude each other.")
+
+
+def json_option(command: _Command) -> _Command:
+    """Add ``--json``."""
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=_keep,
+        help="Print one JSON object instead of text.",
+    )(command)
+
+
+def identity_options(command: _Command) -> _Command:
+    """Add the options that name an identity and its passphrase, and ``--json``."""
+    command = json_option(command)
+    command = click.option(
+        "--passphrase-fd",
+        type=click.IntRange(min=0),
+        metavar="N",
+        expose_value=False,
+        callback=_keep_passphrase_fd,
+        help="Read the passphrase from this open file descriptor.",
+    )(command)
+    command = click.option(
+        "--passphrase-file",
+        type=PATH,
+        metavar="FILE",
+        envvar="EVAULT_PASSPHRASE_FILE",
+        show_envvar=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_keep,
+        help="Read the passphrase from a file.",
+    )(command)
+    return click.option(
+        "-i",
+        "--identity",
+        "identity_path",
+        type=PATH,
+        metavar="FILE",
+        envvar="EVAULT_IDENTITY",
+        show_envvar=True,
+        expose_value=False,
+        callback=_keep,
+        help="The identity file (otherwise identity.age in EVAULT_HOME).",
+    )(command)

@@ -1,0 +1,83 @@
+"""A new folder that is filled through directory handles, and that goes again if anything fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self, final
+
+from vault.errors import NoSpaceError
+from vault.pipeline import Buffer
+from vault.storage.durability import Directory, close_quietly, named, remove_tree, write_all
+
+__all__ = ["NewFolder"]
+
+_ROOM = 4096
+"""Bytes counted for each file beside its content."""
+
+
+@final
+class NewFolder:
+    """A folder that was not there before; a context manager that removes it after an error.
+
+    Nothing in it is reached over a path: each component is opened in the one above it, without
+    following a link (see :mod:`vault.storage.durability`).
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Make it, mode 0700. Raises ``FileExistsError`` if anything goes by that name."""
+        self.path = os.path.abspath(path)  # noqa: PTH100  (resolve() would follow links)
+        above, self._part = os.path.split(self.path)
+        with ExitStack() as stack:
+            self._above = stack.enter_context(Directory.root(above))
+            if not self._part or self._above.has(self._part):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
+            self._above.make(self._part)
+            self._top = stack.enter_context(self._above.child(self._part))
+            self._open = stack.pop_all()
+
+    def check_space(self, sizes: Sequence[int]) -> None:
+        """Raise ``NoSpaceError`` unless files of these sizes find room."""
+        needed = sum(sizes) + _ROOM * (len(sizes) + 2)
+        free = shutil.disk_usage(self.path).free
+        if needed > free:
+            raise NoSpaceError(self.path, needed, free)
+
+    def write(
+        self, parts: Sequence[str], fill: Callable[[Callable[[Buffer], None]], object]
+    ) -> None:
+        """Make a file, which must be new, below folders that are made when they are missing.
+
+        ``fill`` is called once with what takes the file's bytes.
+        """
+        with ExitStack() as stack:
+            directory = self._top
+            for part in parts[:-1]:
+                directory.make(part)
+                directory = stack.enter_context(directory.child(part))
+            descriptor = directory.create(parts[-1])
+            stack.callback(close_quietly, descriptor)
+            place = directory.path_of(parts[-1])
+
+            def take(data: Buffer) -> None:
+                with named(place):
+                    write_all(descriptor, data)
+
+            fill(take)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._open:
+            if error is not None:
+                remove_tree(self._above, self._part)

@@ -1,0 +1,115 @@
+"""Looking after a vault's place: finishing what a writer left, and saying how the place is.
+
+What is found is data; nothing of the evidence is read.
+"""
+
+from __future__ import annotations
+
+import time as _time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, final
+
+from vault.auditing.files import expected_files
+from vault.errors import FormatError, RollbackError, VaultError
+from vault.layout import FORMAT_NAME, LOG
+from vault.localstate import LocalState, check_pin
+from vault.log import Log
+from vault.storage import Store
+from vault.vault import Vault, check_format
+
+__all__ = ["EARLIEST_CLOCK", "Condition", "PinState", "tend"]
+
+EARLIEST_CLOCK: Final = 1767225600
+"""2026-01-01, in UTC seconds: a clock before this software was written is wrong."""
+
+PinState: TypeAlias = Literal["absent", "damaged", "newer", "older", "other", "same"]
+Pending: TypeAlias = Literal["finished", "none", "not-finished", "torn"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a vault's place is.
+
+    ``medium`` is what :meth:`Store.describe` said at first. ``pending``: a commit that was signed
+    and not put in place, and what came of it (``torn``: not a sound one; the next writer replaces
+    it). ``swept`` entries of dead writers were removed from ``tmp/``. ``leftovers`` are the names
+    of files that no event calls for. ``clock`` is this machine's, ``last_time`` that of the newest
+    event (UTC seconds). ``pin``: what this machine remembers, against the log (``newer``: it has
+    seen more than there is). ``trouble`` is why the log can't be read; what would follow from it is
+    empty then.
+    """
+
+    medium: dict[str, str | int | bool | None]
+    pending: Pending
+    swept: int
+    clock: int
+    size: int = 0
+    last_time: int = 0
+    leftovers: tuple[str, ...] = ()
+    pin: PinState = "absent"
+    trouble: VaultError | None = None
+
+
+def tend(
+    store: Store,
+    *,
+    state: LocalState | None = None,
+    clock: Callable[[], float] = _time.time,
+) -> Condition:
+    """Finish a pending commit, sweep ``tmp/``, and look at the place.
+
+    On a medium that can't be written to it only looks. Raises ``NotAVaultError``,
+    ``UnsupportedVersionError``, ``OSError``.
+    """
+    if not store.exists(LOG):
+        check_format(store)
+    medium = store.describe()
+    writable = store.writable()
+    pending: Pending = "none"
+    swept = 0
+    if store.pending() is not None:
+        pending = "not-finished"
+        if writable:
+            pending = "torn" if Log(store).finish_pending() is not None else "finished"
+    if writable:
+        swept = store.sweep()
+    now = int(clock())
+    try:
+        vault = Vault.open(store)
+    except VaultError as error:
+        return Condition(medium, pending, swept, now, trouble=error)
+    return Condition(
+        medium,
+        pending,
+        swept,
+        now,
+        size=vault.size,
+        last_time=vault.event(vault.size - 1).time,
+        leftovers=_leftovers(vault),
+        pin=_pin(vault, state),
+    )
+
+
+def _leftovers(vault: Vault) -> tuple[str, ...]:
+    expected = expected_files(vault.events(), vault.state)
+    return tuple(
+        name
+        for name, _ in vault.store.list()
+        if name not in expected and name != FORMAT_NAME and not name.startswith(f"{LOG}/")
+    )
+
+
+def _pin(vault: Vault, state: LocalState | None) -> PinState:
+    try:
+        pin = state.pin(vault.id) if state is not None else None
+    except FormatError:
+        return "damaged"
+    if pin is None:
+        return "absent"
+    try:
+        check_pin(pin.checkpoint, vault.state.origin, vault.size, vault.tree, vault.store.place)
+    except RollbackError:
+        return "newer" if pin.checkpoint.size > vault.size else "other"
+    return "same" if pin.checkpoint.size == vault.size else "older"
