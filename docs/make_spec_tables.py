@@ -43,6 +43,7 @@ from vault.event import (
     format_fields_file,
     kinds,
 )
+from vault.identity import CARD_ORIGIN
 from vault.tlog import checkpoint, merkle, note
 
 PAGE: Final = Path(__file__).parent / "spec.md"
@@ -207,7 +208,7 @@ def example_identity() -> str:
             f"SHA-256 of the ML-DSA-44 public key  {hashlib.sha256(keys.ml_dsa_44).hexdigest()}",
             f"SHA-256 of the age public key        {hashlib.sha256(keys.age).hexdigest()}",
             f"fingerprint               {keys.fingerprint.hex()}",
-            f"key id in its card        {_key_id(identity.CARD_ORIGIN, note.ED25519, keys.ed25519)}",
+            f"key id in its card        {_key_id(CARD_ORIGIN, note.ED25519, keys.ed25519)}",
         ]
     )
 
@@ -373,7 +374,7 @@ def labels() -> str:
     rows = [
         ("Ed25519", "`evidence-vault/event/v1` 0x00", "the body of an event"),
         ("Ed25519, ML-DSA-44", "`evidence-vault/keys/v1` 0x00", "proof of possession"),
-        ("Ed25519", f"`{identity.CARD_ORIGIN}` LF", "a card"),
+        ("Ed25519", f"`{CARD_ORIGIN}` LF", "a card"),
         ("Ed25519", f"`{access.ACCESS_ORIGIN}` LF", "an access record"),
         ("Ed25519", "`evidence-vault/` 64 hex digits LF", "a checkpoint"),
         ("ML-DSA-44", "`subtree/v1` LF 0x00", "a checkpoint (cosigned message)"),

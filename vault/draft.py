@@ -17,7 +17,7 @@ from vault import age
 from vault._version import __version__
 from vault.codec import Packable
 from vault.commitment import FIELDS_LABEL, Field, commit_fields, fields_root, values_of
-from vault.custody import State
+from vault.custody import Policy, State
 from vault.errors import StateError
 from vault.event import (
     EVENT_LABEL,
@@ -37,7 +37,7 @@ from vault.layout import fields_name
 from vault.log import Place
 from vault.storage import Store
 
-__all__ = ["Clock", "Draft", "Random", "commit_event_fields", "software_fields"]
+__all__ = ["Clock", "Draft", "Random", "commit_event_fields", "exact_time", "software_fields"]
 
 Clock = Callable[[], float]
 Random = Callable[[int], bytes]
@@ -102,7 +102,8 @@ class Draft:
         genesis = self._type == "vault.created"
         data = self._data(state) if callable(self._data) else self._data
         known = state.bundles.get(self._bundle) if self._bundle is not None else None
-        clock = state.policy.clock
+        # Genesis brings the policy that holds from its own time on.
+        clock = _clock(data) if genesis else state.policy.clock
         vault = None if genesis else state.vault
         header = FieldsHeader(self._identity.ed25519, self._type, vault, self._bundle)
         event = Event(
@@ -138,10 +139,11 @@ class Draft:
             recipient = age.HybridRecipient.from_bytes(raw)
             data = age.encrypt_bytes(format_fields_file(header, self._fields), [recipient])
             self.discard()
-            self._sealed = SealedFile(hashlib.sha256(data).digest(), len(data), epoch)
-            with self._store.create(fields_name(self._sealed.sha256)) as writer:
+            sealed = SealedFile(hashlib.sha256(data).digest(), len(data), epoch)
+            with self._store.create(fields_name(sealed.sha256)) as writer:
                 writer.write(data)
                 writer.commit()
+            self._sealed = sealed
         return self._sealed
 
     def discard(self) -> None:
@@ -151,9 +153,16 @@ class Draft:
             self._sealed = None
 
 
-def exact_time(clock: Clock, state: State) -> dict[str, str]:
+def _clock(data: Mapping[str, Packable]) -> int:
+    match data:
+        case {"policy": {"clock": int(clock)}}:
+            return clock
+    raise ValueError("a genesis without policy")
+
+
+def exact_time(clock: Clock, policy: Policy) -> dict[str, str]:
     """Return the field that keeps the time where a vault's public clock is coarser than seconds."""
-    if state.policy.clock == 1:
+    if policy.clock == 1:
         return {}
     now = datetime.fromtimestamp(int(clock()), UTC)
     return {"exact_time": now.strftime("%Y-%m-%dT%H:%M:%SZ")}

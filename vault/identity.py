@@ -34,7 +34,12 @@ from vault.codec import (
     parse_base64,
     parse_bech32,
 )
-from vault.errors import FormatError, SignatureError, UnsupportedVersionError
+from vault.errors import (
+    DecryptionError,
+    FormatError,
+    SignatureError,
+    UnsupportedVersionError,
+)
 from vault.tlog import note
 
 __all__ = [

@@ -3,10 +3,11 @@
 A C2SP tiled log (tlog-tiles) below ``log/``. :class:`Log` holds one checkpoint's tree and the state
 of custody after its events. What it holds has been verified: every entry hashes into the tree, the
 tree has the checkpoint's root, the checkpoint is signed by the actor of the last event, every event
-by its own actor, and each ``head`` is the root before its event. Events that break a rule of custody
-are kept in ``breaches``: such a log can be read, and not written to.
+by its own actor, and each ``head`` is the root before its event. Events that break a rule of
+custody are kept in ``breaches``: such a log can be read, and not written to.
 
-Appending is optimistic: build, sign, commit; on a conflict read on and build again at the new place.
+Appending is optimistic: build, sign, commit; on a conflict read on and build again at the new
+place.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias, final
 
-from vault.custody import Breach, Custody, State, vault_id
+from vault.custody import Breach, Custody, State, changes_readers, vault_id
 from vault.errors import (
     ConflictError,
     CustodyError,
@@ -28,6 +29,7 @@ from vault.errors import (
     RollbackError,
     StateError,
     UnknownKeyError,
+    UnsupportedVersionError,
     VaultError,
     VerificationError,
 )
@@ -118,11 +120,8 @@ def read_entries(store: Store, start: int, end: int, size: int) -> Iterator[byte
     index = start // TILE_WIDTH
     while index * TILE_WIDTH < end:
         first = index * TILE_WIDTH
-        width = min(TILE_WIDTH, size - first)
-        for entry in _read_bundle(store, Tile(ENTRIES, index, width))[
-            max(0, start - first) : end - first
-        ]:
-            yield entry
+        entries = _read_bundle(store, Tile(ENTRIES, index, min(TILE_WIDTH, size - first)))
+        yield from entries[max(0, start - first) : end - first]
         index += 1
 
 
@@ -140,12 +139,26 @@ def _read_bundle(store: Store, wanted: Tile) -> tuple[bytes, ...]:
     raise FileNotFoundError(tile_name(wanted))
 
 
+def _is_whole(raw: bytes | None) -> bool:
+    """Say whether there is a checkpoint that is not torn."""
+    try:
+        parse_signed_checkpoint(raw or b"")
+    except FormatError:
+        return False
+    return True
+
+
 @final
 class Log:
-    """One verified state of a vault's log; :meth:`refresh` moves it on."""
+    """One verified state of a vault's log; :meth:`refresh` moves it on.
+
+    ``in_doubt`` says that an :meth:`append` signed a checkpoint and failed then: whether its events
+    are in the log, only a later reading tells.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.in_doubt = False
         self.tree = MemoryTree()
         self.custody = Custody()
         self.breaches: list[Breach] = []
@@ -177,12 +190,15 @@ class Log:
     def refresh(self) -> bool:
         """Read what was appended since; return whether anything was.
 
+        Where the checkpoint is missing or torn, a commit that is signed and complete but was not
+        put in its place is read instead; the next writer finishes it.
+
         Raises ``RollbackError`` if the log no longer contains what was read before,
         ``VerificationError`` or ``FormatError`` if anything is not as it was signed. After an error
         this object is not to be used again.
         """
         while True:
-            raw = read_checkpoint(self._store)
+            raw = self._newest()
             if raw is None:
                 if self.signed is not None:
                     raise RollbackError("checkpoint", "missing", CHECKPOINT)
@@ -193,10 +209,22 @@ class Log:
                 self._advance(raw)
             except FileNotFoundError as missing:
                 # A writer that went on may have dropped a partial tile: then the checkpoint moved.
-                if read_checkpoint(self._store) == raw:
+                if self._newest() == raw:
                     raise VerificationError("log", "missing", str(missing)) from None
                 continue
             return True
+
+    def _newest(self) -> bytes | None:
+        """Return the bytes of the checkpoint, or of its sound successor if it is itself torn."""
+        while True:
+            raw = read_checkpoint(self._store)
+            if _is_whole(raw):
+                return raw
+            pending = self._store.pending()
+            if pending is not None and self._is_successor(pending):
+                return pending
+            if read_checkpoint(self._store) == raw:
+                return raw
 
     def _advance(self, raw: bytes) -> None:
         """Move on to the checkpoint ``raw``, verifying all between; nothing changes on an error,
@@ -216,15 +244,24 @@ class Log:
         grown = MemoryTree(base=self.tree, base_size=old)
         grown.extend(leaf_hash(leaf) for leaf in leaves)
         if grown.root() != head.root:
-            found = "other entries than its root" if old == 0 else "not a continuation"
+            if old and self._root_of_entries(head.size) == head.root:
+                raise RollbackError("checkpoint", "not a continuation", CHECKPOINT, expected=old)
             raise ProofError(
-                "checkpoint", found, CHECKPOINT, expected=head.root, found=grown.root()
+                "checkpoint",
+                "its root is not that of the entries",
+                CHECKPOINT,
+                expected=head.root,
+                found=grown.root(),
             )
         self._fold(leaves, grown, old)
         self._check_signer(signed)
         self.tree.extend(leaf_hash(leaf) for leaf in leaves)
         self.signed = signed
         self._bundle.cache_clear()
+
+    def _root_of_entries(self, size: int) -> bytes:
+        entries = read_entries(self._store, 0, size, size)
+        return MemoryTree(leaf_hash(entry) for entry in entries).root()
 
     def _fold(self, leaves: Sequence[bytes], tree: MemoryTree, old: int) -> None:
         for seq, leaf in enumerate(leaves, old):
@@ -235,7 +272,11 @@ class Log:
             check_event_signature(event)
             if seq and event.head != tree.root(seq):
                 raise VerificationError("event", "head is not the root before it", f"event {seq}")
-            self.breaches.extend(self.custody.apply(event))
+            breaches = self.custody.apply(event)
+            if [breach.rule for breach in breaches] == ["version"]:
+                why = f"version {breaches[0].detail}"
+                raise UnsupportedVersionError("vault", why, f"event {seq}")
+            self.breaches.extend(breaches)
 
     def _check_signer(self, signed: SignedCheckpoint) -> None:
         state = self.state
@@ -248,7 +289,14 @@ class Log:
     def _read_bundle_checked(self, index: int) -> tuple[bytes, ...]:
         first = index * TILE_WIDTH
         end = min(self.size, first + TILE_WIDTH)
-        entries = tuple(read_entries(self._store, first, end, self.size))
+        while True:
+            before = read_checkpoint(self._store)
+            try:
+                entries = tuple(read_entries(self._store, first, end, self.size))
+                break
+            except FileNotFoundError as missing:
+                if read_checkpoint(self._store) == before:
+                    raise VerificationError("log", "missing", str(missing)) from None
         for seq, entry in enumerate(entries, first):
             if leaf_hash(entry) != self.tree.hash(0, seq):
                 raise ProofError("event", "not the one that was read before", f"event {seq}")
@@ -273,29 +321,28 @@ class Log:
         Returns the bytes of a ``checkpoint.next`` that is not a successor (torn, say) and may be
         overwritten; None if there is none.
         """
-        while (pending := self._store.pending()) is not None:
-            if not self._is_successor(pending):
+        for _ in range(_ATTEMPTS):
+            pending = self._store.pending()
+            if pending is None or not self._is_successor(pending):
                 return pending
             try:
-                self._store.finish(self._current(), pending)
+                self._store.finish(read_checkpoint(self._store), pending)
             except ConflictError:
                 continue  # another writer was faster, or went on: look again
-        return None
-
-    def _current(self) -> bytes | None:
-        return read_checkpoint(self._store)
+        raise ConflictError(self._store.place, f"a pending checkpoint moved {_ATTEMPTS} times")
 
     def _is_successor(self, pending: bytes) -> bool:
-        """Whether ``pending`` verifies, with all its tiles, and continues the current checkpoint."""
+        """Whether ``pending`` verifies, with all its tiles, and continues the checkpoint."""
         trial = Log(self._store)
         try:
             trial._advance(pending)
             trial.check_tiles()
+        except (NotAVaultError, UnsupportedVersionError):
+            raise  # a stick that was pulled out, a later version's commit: nothing to throw away
         except (VaultError, FileNotFoundError):
             return False
-        current = self._current()
         try:
-            head = parse_signed_checkpoint(current or b"").checkpoint
+            head = parse_signed_checkpoint(read_checkpoint(self._store) or b"").checkpoint
         except FormatError:
             # Missing or torn, as FAT leaves it: the successor is what remains.
             return True
@@ -316,12 +363,12 @@ class Log:
 
         ``build`` is called with the state for every attempt, and returns a maker for each event.
         Raises ``CustodyError`` for an event that breaks a rule, ``StateError`` for a log that
-        already contradicts itself. Any ``VaultError`` says that nothing was committed. After an
-        ``OSError`` the commit may or may not have happened: the next reading tells.
+        already contradicts itself. After any error nothing was committed, unless ``in_doubt``.
         """
+        self.in_doubt = False
         for _ in range(_ATTEMPTS):
             judged = self.finish_pending()
-            if self.signed is not None or self._current() is not None:
+            if self.signed is not None or read_checkpoint(self._store) is not None:
                 self.refresh()
             if self.breaches:
                 raise StateError(self._store.place, "the log contradicts itself")
@@ -333,6 +380,7 @@ class Log:
             before = self.size
             self._take(raw, events)
             self._drop_partials(before)
+            self.in_doubt = False
             return events
         raise ConflictError(self._store.place, f"other writers were faster {_ATTEMPTS} times")
 
@@ -358,8 +406,14 @@ class Log:
             event = make(place)
             for breach in custody.broken(event):
                 raise CustodyError(breach.rule, event.type, breach.detail)
+            if (event.head, event.closes) != (place.head, place.closes):
+                raise ValueError("an event made for another place")
+            check_event_signature(event)
             events.append(event)
             tree.append(event.leaf_hash)
+        if not events:
+            raise ValueError("a commit without events")
+        _check_complete(custody.state, events[-1])
         return tuple(events), tree
 
     def _commit(
@@ -386,6 +440,7 @@ class Log:
 
         def sign() -> bytes:
             signed.append(sign_checkpoint(head, signer))
+            self.in_doubt = True
             return signed[0]
 
         self._store.commit(self.raw, files, sign, judged=judged, clear=_superseded(old, new))
@@ -402,7 +457,7 @@ class Log:
         self._bundle.cache_clear()
 
     def _drop_partials(self, before: int) -> None:
-        """Delete the partial tiles of those that the commit made full (tlog-tiles, "Partial Tiles").
+        """Delete the partial tiles of those that a commit made full (tlog-tiles, "Partial Tiles").
 
         The commit is durable: what can't be deleted now is merely superfluous, and stays.
         """
@@ -412,8 +467,18 @@ class Log:
             try:
                 for name, _ in list(self._store.list(f"{tile_name(tile)}.p")):
                     self._store.delete(name)
-            except OSError as error:
+            except (OSError, StateError) as error:
                 _logger.warning("superseded tiles were not deleted: %s", error)
+
+
+def _check_complete(state: State, last: Event) -> None:
+    """Raise ``CustodyError`` if a commit that ends with ``last``, after ``state``, leaves the
+    readers without an epoch of their own: nothing but that epoch could be written then.
+    """
+    opens = last.type == "epoch.opened"
+    changes = last.type == "vault.created" or changes_readers(state, last)
+    if not opens and (changes or state.due is not None):
+        raise CustodyError("epoch-due", last.type, "its commit opens no epoch")
 
 
 def _superseded(old: int, new: int) -> dict[str, frozenset[str]]:

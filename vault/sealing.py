@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,10 +20,10 @@ from vault import age
 from vault.bundle import BundleWriter, Item, Sealed, estimated_size, format_bundle_key
 from vault.codec import Packable
 from vault.custody import State
-from vault.errors import NoSpaceError, SourceChangedError, SourceUnreadableError, VaultError
-from vault.event import Event, SealedFile
+from vault.errors import NoSpaceError, SourceChangedError, SourceUnreadableError, StateError
+from vault.event import MAX_PARTS, Event, SealedFile
 from vault.keyring import seal_to_epoch
-from vault.layout import bundle_directory, bundle_key_name, key_name_in_bundle
+from vault.layout import PART_SIZE, bundle_directory, bundle_key_name, key_name_in_bundle
 from vault.pipeline import ProgressCallback, Source
 from vault.storage import Store
 
@@ -67,12 +68,15 @@ class SealWriter:
     An exception in the body aborts and leaves nothing. Afterwards ``event`` is the appended event,
     ``sealed`` the bundle, and ``read_back`` says whether the copy was read from the medium itself
     (False: from the system's cache, which this system does not let go of).
+
+    ``refused`` says, after an error of ``append``, that the event is surely not in the log.
     """
 
     def __init__(
         self,
         store: Store,
         append: Append,
+        refused: Callable[[], bool],
         state: Callable[[], State],
         *,
         bundle: bytes,
@@ -84,6 +88,7 @@ class SealWriter:
     ) -> None:
         self._store = store
         self._append = append
+        self._refused = refused
         self._state = state
         self._fields = fields
         self._check_space(expected)
@@ -111,6 +116,8 @@ class SealWriter:
     def _check_space(self, expected: Sequence[int]) -> None:
         free = self._store.free_space()
         needed = estimated_size(expected)
+        if needed > MAX_PARTS * PART_SIZE:
+            raise ValueError(f"more than a bundle holds: {needed} bytes")
         if free is not None and needed > free:
             raise NoSpaceError(self._store.place, needed, free)
 
@@ -137,22 +144,21 @@ class SealWriter:
             status = os.fstat(file.fileno())
             if _version(status) != _version(before):
                 raise SourceChangedError(str(source), "replaced while it was sealed")
-            modified = datetime.fromtimestamp(int(status.st_mtime), UTC)
-            values = {
-                "times.modified": modified.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                **(fields or {}),
-            }
+            modified = status.st_mtime_ns // 10**9
+            values = {**_modified(modified), **(fields or {})}
             shown = name if name is not None else _file_name(source)
+
+            def unchanged() -> bool:
+                return _version(os.fstat(file.fileno())) == _version(status)
+
             try:
-                item = self._writer.add(values, shown, status.st_size, int(status.st_mtime), file)
+                item = self._writer.add(values, shown, status.st_size, modified, file, unchanged)
             except SourceChangedError:
                 raise SourceChangedError(str(source), "changed while it was sealed") from None
             except OSError as error:
                 # A descriptor knows no name; where the store failed, it has given its own.
                 error.filename = error.filename or str(source)
                 raise
-            if _version(os.fstat(file.fileno())) != _version(status):
-                raise SourceChangedError(str(source), "changed while it was sealed")
         self._items.append(item)
         return item
 
@@ -205,15 +211,19 @@ class SealWriter:
         }
         try:
             self.event = self._append(fields, self._data)
-        # An event that was refused was not written. After any other error it may have been (the
-        # commit may be finished by the next writer), so the bundle stays.
-        except VaultError:
-            self._store.delete_tree(bundle_directory(self.id))
+        except BaseException:
+            # Only of an event that was surely not written: a commit that was signed may yet be
+            # finished by the next writer, so then the bundle stays.
+            if self._refused():
+                with suppress(OSError, StateError):  # the first error is the one to report
+                    self._store.delete_tree(bundle_directory(self.id))
             raise
 
     def _abort(self) -> None:
-        self._writer.abort()
-        self._stage.abort()
+        try:
+            self._writer.abort()
+        finally:
+            self._stage.abort()
 
     def _write_key_file(self, sealed: Sealed) -> None:
         state = self._state()
@@ -250,6 +260,15 @@ class SealWriter:
             "parts": sealed.parts,
             "items": sealed.items,
         }
+
+
+def _modified(time: int) -> dict[str, str]:
+    """Return the field for a file's time; none for a time that no calendar has."""
+    try:
+        modified = datetime.fromtimestamp(time, UTC)
+    except (ValueError, OverflowError, OSError):
+        return {}
+    return {"times.modified": modified.isoformat().replace("+00:00", "Z")}
 
 
 def _version(status: os.stat_result) -> tuple[int, ...]:

@@ -7,10 +7,12 @@ everything that it appends. Several threads may read from one; writers have one 
 from __future__ import annotations
 
 import os
+import re
 import time as _time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
-from typing import final
+from typing import Final, final
 
 from vault.codec import Packable, Value
 from vault.commitment import FIELDS_LABEL, fields_root, values_of
@@ -26,6 +28,7 @@ from vault.errors import (
     ProofError,
     StateError,
     UnsupportedVersionError,
+    VaultError,
     VaultExistsError,
 )
 from vault.event import EVENT_TYPES, MAX_FIELDS_FILE, Event, FieldsHeader, parse_fields_file
@@ -43,6 +46,9 @@ from vault.tlog.merkle import HashReader
 __all__ = ["Vault"]
 
 Place = str | os.PathLike[str]
+
+# FORMAT has 17 bytes; more digits than these belong to no version.
+_LATER_FORMAT: Final = re.compile(rb"evidence-vault/([2-9]|[1-9][0-9]{1,8})\n\Z")
 
 
 @final
@@ -69,7 +75,7 @@ class Vault:
         self._progress = progress
         self._log = Log(store)
         self._keyring = Keyring(store, identity) if identity is not None else None
-        self.unremembered: OSError | None = None
+        self.unremembered: OSError | VaultError | None = None
         """Why this machine's pin could not be moved on to what was appended, if so."""
 
     # --- making and opening -------------------------------------------------------------------
@@ -89,7 +95,7 @@ class Vault:
     ) -> Vault:
         """Make a vault whose owner and custodian is ``identity`` and whose readers are ``readers``.
 
-        ``fields`` are private fields of ``vault.created`` (``title``, ``member.name``). The readers'
+        ``fields`` are private fields of ``vault.created`` (``title``, ``member.name``). Readers'
         cards give their keys and, as a private field, their names; to read herself, the owner names
         herself. Raises ``ValueError`` without a reader, ``VaultExistsError`` if the place is taken.
         Nothing is left behind after an error.
@@ -101,17 +107,32 @@ class Vault:
         vault = cls(store, identity, local, clock, random, None)
         if any(True for _ in store.list()):
             raise VaultExistsError(store.place, "not empty")
+        claimed = False
         try:
+            claimed = vault._claim()
             vault._initialise(readers, fields or {}, policy or Policy())
         except BaseException:
-            for name in {name.split("/")[0] for name, _ in store.list()}:
-                store.delete(name) if name == FORMAT_NAME else store.delete_tree(name)
-            store.close()
-            if isinstance(store, LocalStore):
-                store.unmake()
+            with suppress(OSError, StateError):  # the first error is the one to report
+                vault._unmake(claimed)
             raise
-        vault._remember()
+        vault._settle()
         return vault
+
+    def _claim(self) -> bool:
+        """Write ``FORMAT``, which only one of several that make a vault here at once can do."""
+        try:
+            self._write_small(FORMAT_NAME, FORMAT_CONTENT)
+        except FileExistsError:
+            raise VaultExistsError(self.store.place, "not empty") from None
+        return True
+
+    def _unmake(self, claimed: bool) -> None:
+        if claimed:
+            for name in {name.split("/")[0] for name, _ in self.store.list()}:
+                self.store.delete(name) if name == FORMAT_NAME else self.store.delete_tree(name)
+        self.store.close()
+        if isinstance(self.store, LocalStore) and not any(True for _ in self.store.list()):
+            self.store.unmake()
 
     def _initialise(
         self, readers: Sequence[Card | Identity], fields: Mapping[str, Packable], policy: Policy
@@ -123,6 +144,7 @@ class Vault:
             "vault.created",
             fields,
             epoch=epoch,
+            policy=policy,
             data={
                 "nonce": self._random(32),
                 "keys": identity.proven.to_data(),
@@ -134,6 +156,7 @@ class Vault:
                 "member.admitted",
                 {"member.name": reader.name} if isinstance(reader, Card) else {},
                 epoch=epoch,
+                policy=policy,
                 data={
                     "keys": reader.proven.to_data(),
                     "roles": ("custodian", "owner", "reader")
@@ -144,19 +167,19 @@ class Vault:
             )
             for key, reader in unique.items()
         ]
-        opened = self._epoch_draft(epoch, unique, history=True)
-        self._write_small(FORMAT_NAME, FORMAT_CONTENT)
+        opened = self._epoch_draft(epoch, unique, policy, history=True)
         self._write_small(epoch_name(epoch.id), epoch.data)
         drafts = [created, *admissions, opened]
         self._log.append(identity, lambda _: drafts)
 
     def _epoch_draft(
-        self, epoch: NewEpoch, readers: Mapping[bytes, object], *, history: bool
+        self, epoch: NewEpoch, readers: Mapping[bytes, object], policy: Policy, *, history: bool
     ) -> Draft:
         return self._draft(
             "epoch.opened",
             {},
             epoch=epoch,
+            policy=policy,
             data={
                 "epoch": epoch.id,
                 "recipient": epoch.recipient,
@@ -177,7 +200,7 @@ class Vault:
         random: Random = os.urandom,
         progress: ProgressCallback | None = None,
     ) -> Vault:
-        """Open a vault, verifying its whole log, and against this machine's pin if ``state`` is given.
+        """Open a vault, verifying its whole log, and against this machine's pin in ``state``.
 
         Raises ``NotAVaultError``, ``UnsupportedVersionError``, ``VerificationError`` (of which
         ``RollbackError``) or ``FormatError``. Nothing is written to the vault.
@@ -204,6 +227,9 @@ class Vault:
             return
         pin = self._local.pin(self.id)
         if pin is not None:
+            if pin.checkpoint.size > self.size:
+                # Another process may have appended, and moved the pin on, since the log was read.
+                self._log.refresh()
             check_pin(
                 pin.checkpoint, self.state.origin, self.size, self._log.tree, self.store.place
             )
@@ -211,6 +237,13 @@ class Vault:
         assert raw is not None
         if not self._log.breaches and (pin is None or pin.raw != raw):
             self._local.set_pin(self.id, raw)
+
+    def _settle(self) -> None:
+        """Remember what was just written: it is durable, and must not look as if it failed."""
+        try:
+            self._remember()
+        except (OSError, VaultError) as error:
+            self.unremembered = error
 
     # --- looking ------------------------------------------------------------------------------
 
@@ -308,8 +341,8 @@ class Vault:
         """Append one event and return it once it is durable.
 
         ``type_name`` and what goes into ``data`` and ``fields`` are those of the table of types.
-        Raises ``CustodyError`` for an event that a rule forbids, ``FormatError`` for a value that is
-        not of its kind; nothing is written then.
+        Raises ``CustodyError`` for an event that a rule forbids, ``FormatError`` for a value that
+        is not of its kind; nothing is written then.
         """
         draft = self._draft(type_name, fields or {}, data=data or {}, bundle=bundle)
         return self._append(draft)
@@ -317,14 +350,12 @@ class Vault:
     def _append(self, draft: Draft) -> Event:
         try:
             (event,) = self._log.append(self._identity(), lambda _: [draft])
-        except (CustodyError, FormatError, StateError):
-            draft.discard()
+        except BaseException:
+            if not self._log.in_doubt:
+                with suppress(OSError, StateError):  # the first error is the one to report
+                    draft.discard()
             raise
-        try:
-            self._remember()
-        except OSError as error:
-            # The event is durable and must not look as if it had failed.
-            self.unremembered = error
+        self._settle()
         return event
 
     def seal(
@@ -335,8 +366,8 @@ class Vault:
     ) -> SealWriter:
         """Return a writer for a new bundle (a context manager; see :class:`SealWriter`).
 
-        ``fields`` are private fields of ``bundle.sealed``; ``expected`` the sizes of the items, for a
-        look at the free space before the first byte. Raises ``CustodyError`` if this identity may
+        ``fields`` are private fields of ``bundle.sealed``; ``expected`` the sizes of the items, for
+        a look at the free space before the first byte. Raises ``CustodyError`` if this identity may
         not seal, ``FormatError`` for a field that is not of its kind, ``NoSpaceError``.
         """
         self.check_may("bundle.sealed")
@@ -350,9 +381,13 @@ class Vault:
         ) -> Event:
             return self._append(self._draft("bundle.sealed", values, data=data, bundle=bundle))
 
+        def refused() -> bool:
+            return not self._log.in_doubt and bundle not in self.state.bundles
+
         return SealWriter(
             self.store,
             append,
+            refused,
             lambda: self.state,
             bundle=bundle,
             time=int(self._clock()),
@@ -398,19 +433,37 @@ class Vault:
         """
         reading = self.read(bundle)
         try:
-            names = [str(reading.item(number).number) for number in items]
-            values: dict[str, Packable] = {"purpose": purpose, **(fields or {})}
-            if names:
-                values["items"] = names
-            self.append("bundle.opened", bundle=bundle, fields=values)
+            self._record_opening(reading, items, purpose, fields or {})
         except BaseException:
             reading.close()
             raise
         return reading
 
+    def _record_opening(
+        self,
+        reading: BundleReading,
+        items: Sequence[int],
+        purpose: str,
+        fields: Mapping[str, Packable],
+    ) -> None:
+        values: dict[str, Packable] = {"purpose": purpose, **fields}
+        if items:
+            values["items"] = [str(reading.item(number).number) for number in items]
+        self.append("bundle.opened", bundle=reading.bundle.id, fields=values)
+
     def open_item(self, bundle: bytes, number: int, *, purpose: str) -> ItemReader:
-        """Open one item's content and record it: the event is durable before the first byte."""
-        return self.open_bundle(bundle, [number], purpose=purpose).open(number)
+        """Open one item's content and record it: the event is durable before the first byte.
+
+        Raises ``StateError`` for an item without content; nothing is recorded then.
+        """
+        reading = self.read(bundle)
+        try:
+            item = reading.open(number, end=reading.close)
+            self._record_opening(reading, [number], purpose, {})
+        except BaseException:
+            reading.close()
+            raise
+        return item
 
     # --- inner --------------------------------------------------------------------------------
 
@@ -432,8 +485,9 @@ class Vault:
         data: Mapping[str, Packable] | Callable[[State], Mapping[str, Packable]],
         bundle: bytes | None = None,
         epoch: NewEpoch | None = None,
+        policy: Policy | None = None,
     ) -> Draft:
-        values = {**fields, **exact_time(self._clock, self.state)}
+        values = {**fields, **exact_time(self._clock, policy or self.state.policy)}
         return Draft(
             self.store,
             self._identity(),
@@ -474,7 +528,7 @@ def check_format(store: Store) -> None:
         raise NotAVaultError(store.place, "no file FORMAT") from None
     if found == FORMAT_CONTENT:
         return
-    name, slash, version = found.partition(b"/")
-    if name == b"evidence-vault" and slash and version[:-1].isdigit() and version != b"1\n":
-        raise UnsupportedVersionError("vault", f"version {version[:-1].decode()}", FORMAT_NAME)
+    later = _LATER_FORMAT.match(found)
+    if later is not None:
+        raise UnsupportedVersionError("vault", f"version {later[1].decode()}", FORMAT_NAME)
     raise FormatError("FORMAT", "not the line of a vault", FORMAT_NAME)

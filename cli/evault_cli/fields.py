@@ -1,7 +1,7 @@
-"""Fields as people give them, ``NAME=VALUE`` and JSON, into values of the kinds that the table asks.
+"""Fields as people give them, ``NAME=VALUE`` and JSON, as values of the kinds in the table.
 
-Everything is refused here, before a byte of evidence is read: by the field's name, with what it must
-be. What was typed is put into Unicode's NFC; what comes in a file is kept as it stands.
+Everything is refused here, before a byte of evidence is read: by the field's name, with what it
+must be. What was typed is put into Unicode's NFC; what comes in a file is kept as it stands.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
-from evault_cli.refusal import Refusal
+from evault_cli.refusal import RefusedError
 from evault_cli.render import escape, say
 
 if TYPE_CHECKING:
@@ -25,11 +25,17 @@ __all__ = ["FieldSet", "item_fields", "line", "read_fields_file", "seal_fields",
 
 _OWN: Final = frozenset(
     (
-        "exact_time item_count items_offset items_size plaintext_size "
-        "software.name software.system software.version"
-    ).split()
+        "exact_time",
+        "item_count",
+        "items_offset",
+        "items_size",
+        "plaintext_size",
+        "software.name",
+        "software.system",
+        "software.version",
+    )
 )
-_OWN_OF_ITEMS: Final = frozenset("offset original_name path sha256 size".split())
+_OWN_OF_ITEMS: Final = frozenset(("offset", "original_name", "path", "sha256", "size"))
 _TRUTH: Final = {"yes": True, "true": True, "no": False, "false": False}
 _ITEMS: Final = "items"
 _MAX_TEXT: Final = 65536
@@ -45,7 +51,7 @@ def typed_text(name: str, text: str) -> str:
     """Return what was typed, in NFC; refuse what is empty, too long or not Unicode."""
     normal = unicodedata.normalize("NFC", text)
     if not normal.strip() or len(normal) > _MAX_TEXT or not _is_unicode(normal):
-        raise Refusal(f"{escape(name)} must be text of 1 to {_MAX_TEXT} characters.")
+        raise RefusedError(f"{escape(name)} must be text of 1 to {_MAX_TEXT} characters.")
     return normal
 
 
@@ -55,7 +61,7 @@ def line(name: str, text: str, longest: int) -> str:
 
     normal = unicodedata.normalize("NFC", text).strip()
     if not 0 < len(normal) <= longest or not is_line(normal):
-        raise Refusal(
+        raise RefusedError(
             f"{escape(name)} must be one line of 1 to {longest} characters, none of them a control."
         )
     return normal
@@ -133,10 +139,12 @@ class FieldSet:
         from vault.event import kinds
 
         if name in self._own:
-            raise Refusal(f"{self._about} {escape(name)} is set by evault itself: leave it out.")
+            raise RefusedError(
+                f"{self._about} {escape(name)} is set by evault itself: leave it out."
+            )
         sound = 0 < len(name.encode("utf-8", "replace")) <= 128 and is_line(name)
         if not sound or "=" in name:
-            raise Refusal(
+            raise RefusedError(
                 f"{self._about} {escape(name)!r} can't have that name: "
                 "1 to 128 bytes in one line, without '='."
             )
@@ -158,9 +166,9 @@ class FieldSet:
             must = " or ".join(one.about.replace("`", "'") for one in kinds)
             if name in self._kinds and must == "true or false":
                 must = "yes or no"
-            raise Refusal(f"{self._about} {escape(name)} must be {must}.")
+            raise RefusedError(f"{self._about} {escape(name)} must be {must}.")
         if self.values.setdefault(name, value) != value:
-            raise Refusal(f"{self._about} {escape(name)} is given twice, and differently.")
+            raise RefusedError(f"{self._about} {escape(name)} is given twice, and differently.")
 
 
 def _value(value: Packable) -> Value:
@@ -209,14 +217,14 @@ def item_fields(
 
     for path, values in _items_of(given).items():
         if path not in names:
-            raise Refusal(f"No item goes by {escape(path)!r}, for which fields are given.")
+            raise RefusedError(f"No item goes by {escape(path)!r}, for which fields are given.")
         fields_of(path).add_json("", values)
     for one in typed:
         # By the names there are and not by the first colon: a path may have colons of its own.
         path = max((name for name in names if one.startswith(f"{name}:")), key=len, default="")
         name, equals, text = one[len(path) + 1 :].partition("=")
         if not path or not equals:
-            raise Refusal(f"{escape(one)!r} is not PATH:NAME=VALUE with the path of an item.")
+            raise RefusedError(f"{escape(one)!r} is not PATH:NAME=VALUE with the path of an item.")
         fields_of(path).add_typed(name, text)
     return {path: fields.values for path, fields in found.items()}
 
@@ -224,7 +232,7 @@ def item_fields(
 def _items_of(given: Mapping[str, object]) -> Mapping[str, object]:
     items = given.get(_ITEMS, {})
     if not isinstance(items, Mapping) or not all(isinstance(o, Mapping) for o in items.values()):
-        raise Refusal(f"In the fields file, '{_ITEMS}' must be an object of objects, by path.")
+        raise RefusedError(f"In the fields file, '{_ITEMS}' must be an object of objects, by path.")
     return items
 
 
@@ -237,10 +245,10 @@ def read_fields_file(path: Path) -> dict[str, object]:
     with path.open("rb") as file:
         data = file.read(2**24 + 1)
     if len(data) > 2**24:
-        raise Refusal(f"{where} is larger than 16 MiB: no fields are so many.")
+        raise RefusedError(f"{where} is larger than 16 MiB: no fields are so many.")
     found = _load(data.decode("utf-8", "surrogateescape").removeprefix("\ufeff"), where)
     if not isinstance(found, dict):
-        raise Refusal(f"{where} must hold one JSON object.")
+        raise RefusedError(f"{where} must hold one JSON object.")
     return found
 
 
@@ -249,12 +257,12 @@ def _load(text: str, where: str) -> object:
         found: dict[str, object] = {}
         for name, value in pairs:
             if name in found:
-                raise Refusal(f"{where}: {escape(name)} is given twice.")
+                raise RefusedError(f"{where}: {escape(name)} is given twice.")
             found[name] = value
         return found
 
     def refuse(name: str) -> object:
-        raise Refusal(f"{where}: {name} is no value.")
+        raise RefusedError(f"{where}: {name} is no value.")
 
     found: object = json.loads(
         text,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,14 +13,14 @@ import click
 
 from evault_cli import prompt
 from evault_cli.fields import line
-from evault_cli.refusal import Refusal
+from evault_cli.refusal import RefusedError
 from evault_cli.render import emit_json, escape, fingerprint, out, pairs, qr, say
 from evault_cli.session import PATH, Session, identity_options, read_small
 
 if TYPE_CHECKING:
-    from vault import Identity
+    from vault import Card, Identity
 
-__all__ = ["card_command", "identity_command"]
+__all__ = ["card_command", "identity_command", "read_card"]
 
 _WORK_FACTOR = click.option(
     "--work-factor",
@@ -49,14 +51,16 @@ def new(session: Session, output: Path | None, work_factor: int) -> None:
 
     path = output or session.identity_file
     if path.is_symlink() or path.exists():
-        raise FileExistsError(17, "", str(path))
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     passphrase = session.given_passphrase() or prompt.new_passphrase()
     identity = Identity.generate()
     if output is None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_file(path, format_identity_file(identity, passphrase, work_factor))
     _done(session, path, identity)
-    say(f"Your identity is in {escape(str(path))}. Keep a copy of it, and the passphrase elsewhere:")
+    say(
+        f"Your identity is in {escape(str(path))}. Keep a copy of it, and the passphrase elsewhere:"
+    )
     say("without both nobody opens what is sealed to you. `evault card` writes what others need.")
 
 
@@ -121,7 +125,7 @@ def protect(
 
     identity = session.identity()
     if new_passphrase_file is not None and new_passphrase_fd is not None:
-        raise Refusal("--new-passphrase-file and --new-passphrase-fd exclude each other.")
+        raise RefusedError("--new-passphrase-file and --new-passphrase-fd exclude each other.")
     if new_passphrase_fd is not None:
         passphrase = prompt.read_passphrase_fd(new_passphrase_fd)
     elif new_passphrase_file is not None:
@@ -153,7 +157,7 @@ def card_command(session: Session, output: Path | None, name: str | None) -> Non
 
     if name is None:
         if not prompt.can_ask():
-            raise Refusal("A card needs a name: give it with --name NAME.")
+            raise RefusedError("A card needs a name: give it with --name NAME.")
         name = click.prompt("Name on the card", err=True)
     name = line("The name", name, MAX_CARD_NAME)
     identity = session.identity()
@@ -172,15 +176,17 @@ def card_command(session: Session, output: Path | None, name: str | None) -> Non
             }
         )
     elif output is None:
-        sys.stdout.write(card.raw.decode("utf-8"))
+        # Its bytes, whatever the terminal's character set: one that is changed is no card.
         sys.stdout.flush()
+        sys.stdout.buffer.write(card.raw)
+        sys.stdout.buffer.flush()
     else:
         say(f"The card is in {escape(str(output))}.")
     say(f"Fingerprint, to be read aloud:  {fingerprint(digest)}")
     qr(digest.hex().upper(), sys.stderr)
 
 
-def read_card(session: Session, path: Path) -> object:
+def read_card(session: Session, path: Path) -> Card:
     """Read and check a card."""
     from vault import parse_card
 

@@ -1,8 +1,8 @@
 """``evault``: the verbs, the exit codes, the one table of what can go wrong, and the one ``try``.
 
-No traceback ever reaches a user. Every error that the library, the system or the command line itself
-raises has a row in :data:`TABLE`: an exit code, and one sentence of what, where and what to do. What
-has none is a fault of this software and says so; ``EVAULT_DEBUG=1`` then shows where.
+No traceback ever reaches a user. Every error that the library, the system or the command line
+itself raises has a row in :data:`TABLE`: an exit code, and one sentence of what, where and what to
+do. What has none is a fault of this software and says so; ``EVAULT_DEBUG=1`` then shows where.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, NoReturn
 
 import click
 
 from evault_cli.lazy import LazyGroup
-from evault_cli.refusal import DONE, LOCKED, MEDIUM, STATE, USAGE, Refusal
+from evault_cli.refusal import DONE, LOCKED, MEDIUM, STATE, USAGE, RefusedError
 from evault_cli.render import escape, say, size_text
 from evault_cli.session import Session
 from vault import errors
@@ -244,7 +245,7 @@ def _where(error: BaseException, session: Session) -> str:
     if not shown or shown == session.place or isinstance(error, (KeyboardInterrupt, click.Abort)):
         return session.place if shown or not isinstance(error, KeyboardInterrupt) else ""
     # A full path stands for itself; a name inside the vault needs the vault's own.
-    return shown if os.path.isabs(shown) or not session.place else f"{session.place}: {shown}"
+    return shown if Path(shown).is_absolute() or not session.place else f"{session.place}: {shown}"
 
 
 def _failed(error: BaseException, session: Session) -> int:
@@ -255,7 +256,7 @@ def _failed(error: BaseException, session: Session) -> int:
         return error.exit_code
     if isinstance(error, BrokenPipeError):
         return UNREAD
-    if isinstance(error, Refusal):
+    if isinstance(error, RefusedError):
         say(f"evault: {error.sentence}")
         return error.status
     if isinstance(error, click.exceptions.NoArgsIsHelpError):

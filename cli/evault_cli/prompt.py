@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from evault_cli.refusal import Refusal
+from evault_cli.refusal import RefusedError
 from evault_cli.render import escape, is_terminal, say
 
 __all__ = ["ask", "can_ask", "new_passphrase", "read_passphrase_fd", "read_passphrase_file"]
@@ -40,12 +40,12 @@ def read_passphrase_fd(descriptor: int) -> bytes:
 
 def _checked(data: bytes, where: str) -> bytes:
     if len(data) > _MAX_SIZE:
-        raise Refusal(f"{where} holds more than a passphrase: name a file with one line.")
+        raise RefusedError(f"{where} holds more than a passphrase: name a file with one line.")
     passphrase = data.removesuffix(b"\n")
     if passphrase != data:
         passphrase = passphrase.removesuffix(b"\r")
     if not passphrase:
-        raise Refusal(f"{where} holds no passphrase: name a file with one line.")
+        raise RefusedError(f"{where} holds no passphrase: name a file with one line.")
     return passphrase
 
 
@@ -58,7 +58,7 @@ def ask(label: str) -> bytes:
 def new_passphrase() -> bytes:
     """Ask for a new passphrase, or offer six random words; either is typed twice."""
     if not can_ask():
-        raise Refusal(
+        raise RefusedError(
             "A new passphrase is needed and there is no terminal to ask at: "
             "give it with --passphrase-file FILE or --passphrase-fd N."
         )
@@ -74,7 +74,7 @@ def new_passphrase() -> bytes:
         if ask("The same passphrase again") == wanted:
             return wanted
         say("That was not the same.")
-    raise Refusal("The passphrase was not confirmed. Nothing was written; begin again.")
+    raise RefusedError("The passphrase was not confirmed. Nothing was written; begin again.")
 
 
 def _show_words() -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ALTERED", "DONE", "LOCKED", "MEDIUM", "STATE", "USAGE", "Refusal"]
+__all__ = ["ALTERED", "DONE", "LOCKED", "MEDIUM", "STATE", "USAGE", "RefusedError"]
 
 # The exit codes, for all verbs.
 DONE: Final = 0
@@ -21,7 +21,7 @@ MEDIUM: Final = 5
 """Input or output failed."""
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """One sentence for the user, already escaped, and the exit code that goes with it."""
 
     def __init__(self, sentence: str, status: int = USAGE) -> None:

@@ -124,7 +124,7 @@ def say(text: str = "") -> None:
 
 
 def emit_json(value: Mapping[str, object]) -> None:
-    """Write one JSON object. ASCII alone, so it is as safe to look at as :func:`escape` makes it."""
+    """Write one JSON object, in ASCII, so that it is as safe to look at as escaped text."""
     out(json.dumps(value, indent=2, ensure_ascii=True))
 
 
@@ -180,8 +180,8 @@ def qr(text: str, stream: TextIO) -> None:
         return
     import segno
 
-    # Two rows of modules in a line of half blocks, light ones drawn. The colours are set and not the
-    # terminal's own: many cameras do not read a light code on dark ground.
+    # Two rows of modules in a line of half blocks, light ones drawn. The colours are set and not
+    # the terminal's own: many cameras do not read a light code on dark ground.
     light = [[not one for one in row] for row in segno.make(text, micro=False).matrix_iter()]
     light += [[True] * len(light[0])] * (len(light) % 2)
     for upper, lower in zip(light[::2], light[1::2], strict=True):
@@ -195,7 +195,12 @@ _BLOCKS: Final = {(True, True): "█", (True, False): "▀", (False, True): "▄
 
 # --- progress -----------------------------------------------------------------------------------
 
-_WORK: Final = {"seal": "Sealing", "read-back": "Reading back", "audit": "Reading", "open": "Opening"}
+_WORK: Final = {
+    "seal": "Sealing",
+    "read-back": "Reading back",
+    "audit": "Reading",
+    "open": "Opening",
+}
 _EVERY: Final = 0.1  # seconds
 
 

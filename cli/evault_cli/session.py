@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from evault_cli import prompt
-from evault_cli.refusal import Refusal
+from evault_cli.refusal import RefusedError
 from evault_cli.render import escape, say
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Session:
         """Unlock the identity."""
         path = self.identity_file
         if not path.exists():
-            raise Refusal(
+            raise RefusedError(
                 f"There is no identity at {escape(str(path))}: make one with "
                 "`evault identity new`, or name yours with -i FILE."
             )
@@ -88,13 +88,13 @@ class Session:
         if given is not None:
             return given
         if not prompt.can_ask():
-            raise Refusal(
+            raise RefusedError(
                 f"The passphrase of {escape(str(path))} is needed and there is no terminal to ask "
                 "at: give it with --passphrase-file FILE or --passphrase-fd N."
             )
         passphrase = prompt.ask(f"Passphrase of {escape(str(path))}")
         if not passphrase:
-            raise Refusal("No passphrase was given. Nothing was done.")
+            raise RefusedError("No passphrase was given. Nothing was done.")
         return passphrase
 
     def given_passphrase(self) -> bytes | None:
@@ -134,12 +134,16 @@ class Session:
             if vault.unremembered is not None:
                 say(
                     "Warning: done, but this machine could not remember it in "
-                    f"{escape(str(self.home))}: {vault.unremembered.strerror}."
+                    f"{escape(str(self.home))}: {escape(_reason(vault.unremembered))}."
                 )
 
 
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or getattr(error, "why", None) or str(error)
+
+
 def read_small(path: Path) -> bytes:
-    """Read a file that is known to be small; what is larger is cut, and so refused by its parser."""
+    """Read a small file; of a larger one the beginning, which its parser refuses."""
     with path.open("rb") as file:
         return file.read(_MAX_SMALL)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event as Flag
 from typing import Final, final
 
+from vault.auditing.places import digest_of, fetch, list_files
 from vault.auditing.report import Finding
 from vault.codec import Value
 from vault.custody import State
@@ -24,7 +25,6 @@ from vault.layout import (
     part_name,
     rekey_name,
 )
-from vault.pipeline import BUFFER_SIZE
 from vault.storage import STRANGE, Store
 
 __all__ = ["ExpectedFile", "audit_files", "expected_files"]
@@ -35,13 +35,17 @@ _KEPT: Final = frozenset(("bundle.destroyed", "destruction.approved", "destructi
 @final
 @dataclass(frozen=True, slots=True)
 class ExpectedFile:
-    """A file that event ``seq`` logged. ``destroyed``: it may be gone, and should be."""
+    """A file that event ``seq`` logged. ``destroyed``: it may be gone, and should be.
+
+    ``disputed``: events before ``seq`` say something else about a file of this name.
+    """
 
     name: str
     sha256: bytes
     size: int
     seq: int
     destroyed: bool = False
+    disputed: bool = False
 
 
 def expected_files(events: Iterable[Event], state: State) -> dict[str, ExpectedFile]:
@@ -50,13 +54,27 @@ def expected_files(events: Iterable[Event], state: State) -> dict[str, ExpectedF
     for event in events:
         bundle = state.bundles.get(event.bundle) if event.bundle is not None else None
         gone = bundle is not None and bundle.destroyed is not None
-        for name, file in _files_of(event):
-            sha256, size = file[0], file[1]  # type: ignore[index]
+        for name, value in _files_of(event):
+            sha256, size = value[0], value[1]  # type: ignore[index]
             assert isinstance(sha256, bytes)
             assert isinstance(size, int)
             kept = name.startswith("fields/") and event.type in _KEPT
-            found[name] = ExpectedFile(name, sha256, size, event.seq, gone and not kept)
+            file = ExpectedFile(name, sha256, size, event.seq, gone and not kept)
+            found[name] = _both(found[name], file) if name in found else file
     return found
+
+
+def _both(one: ExpectedFile, other: ExpectedFile) -> ExpectedFile:
+    """Return what two events together say of one file: it goes only when neither needs it."""
+    same = (one.sha256, one.size) == (other.sha256, other.size)
+    return ExpectedFile(
+        other.name,
+        other.sha256,
+        other.size,
+        other.seq,
+        one.destroyed and other.destroyed,
+        one.disputed or not same,
+    )
 
 
 def _files_of(event: Event) -> Iterable[tuple[str, Value]]:
@@ -87,50 +105,55 @@ def audit_files(
     log_names: set[str],
     trusted: int,
     step: Callable[[str, int], None],
+    *,
+    complete: bool,
 ) -> tuple[list[Finding], int, int]:
     """Compare the store with what is expected; return findings, files read and bytes read.
 
     The contents of files that the first ``trusted`` events logged are not read, only their sizes
-    compared. Files are read on all processors, the largest first.
+    compared. Files are read on all processors, the largest first. Unless the events are
+    ``complete``, what else is stored may belong to one that could not be read, and is not named.
     """
-    findings: list[Finding] = []
-    stored: dict[str, int] = {}
-    for name, size in store.list():
-        if size == STRANGE:
-            findings.append(Finding("not-a-file", "altered", name, "a link or a device"))
-        else:
-            stored[name] = size
+    stored, findings = list_files(store)
     findings += _format(store, stored)
     to_read: list[ExpectedFile] = []
     for name, file in expected.items():
-        size = stored.get(name)
-        if file.destroyed:
-            if size is not None:
-                findings.append(Finding("pending-deletion", "note", name, f"event {file.seq}"))
-        elif size is None:
-            findings.append(Finding("missing", "altered", name, f"event {file.seq}"))
-        elif size != file.size:
-            detail = f"{size} bytes instead of {file.size}, event {file.seq}"
-            findings.append(Finding("size", "altered", name, detail))
-        elif file.seq >= trusted:
+        finding = _compare(file, stored.get(name))
+        if finding is not None:
+            findings.append(finding)
+        elif name in stored and file.seq >= trusted:
             to_read.append(file)
-    findings += _left_over(stored, expected, log_names)
+        if file.disputed:
+            detail = f"event {file.seq} and one before it"
+            findings.append(Finding("file-disputed", "contradicted", name, detail))
+    if complete:
+        findings += _left_over(stored, expected, log_names)
     to_read.sort(key=lambda file: -file.size)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        digests = pool.map(lambda file: _digest(store, file.name, step), to_read)
-        for file, digest in zip(to_read, digests, strict=True):
-            if digest != file.sha256:
-                detail = "not the SHA-256 that was logged" if digest else "can't be read"
-                detail = f"{detail}, event {file.seq}"
-                findings.append(Finding("digest", "altered", file.name, detail))
+    findings += _read(store, to_read, step)
     return findings, len(to_read), sum(file.size for file in to_read)
 
 
-def _format(store: Store, stored: dict[str, int]) -> list[Finding]:
-    size = stored.pop(FORMAT_NAME, None)
+def _compare(file: ExpectedFile, size: int | None) -> Finding | None:
+    event = f"event {file.seq}"
+    if file.destroyed:
+        present = Finding("pending-deletion", "note", file.name, event)
+        return present if size is not None else None
     if size is None:
-        return [Finding("missing", "altered", FORMAT_NAME)]
-    if size != len(FORMAT_CONTENT) or store.read(FORMAT_NAME) != FORMAT_CONTENT:
+        return Finding("missing", "altered", file.name, event)
+    if size == STRANGE:
+        return Finding("not-a-file", "altered", file.name, f"a link or a device, {event}")
+    if size != file.size:
+        detail = f"{size} bytes instead of {file.size}, {event}"
+        return Finding("size", "altered", file.name, detail)
+    return None
+
+
+def _format(store: Store, stored: dict[str, int]) -> list[Finding]:
+    stored.pop(FORMAT_NAME, None)
+    content = fetch(store, FORMAT_NAME, len(FORMAT_CONTENT))
+    if isinstance(content, Finding):
+        return [content]
+    if content != FORMAT_CONTENT:
         return [Finding("format", "altered", FORMAT_NAME, "not the line of a vault")]
     return []
 
@@ -138,24 +161,36 @@ def _format(store: Store, stored: dict[str, int]) -> list[Finding]:
 def _left_over(
     stored: dict[str, int], expected: dict[str, ExpectedFile], log_names: set[str]
 ) -> list[Finding]:
-    extra = sorted(stored.keys() - expected.keys() - log_names)
-    return [
-        Finding("leftover", "note", name, "a bundle" if name.startswith(BUNDLES) else "")
-        for name in extra
-    ]
+    findings = []
+    for name in sorted(stored.keys() - expected.keys() - log_names):
+        kind = "a link or a device" if stored[name] == STRANGE else ""
+        detail = kind or ("a bundle" if name.startswith(f"{BUNDLES}/") else "")
+        findings.append(Finding("leftover", "note", name, detail))
+    return findings
 
 
-def _digest(store: Store, name: str, step: Callable[[str, int], None]) -> bytes:
-    """Return the SHA-256 of a file; nothing if it can't be read."""
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(BUFFER_SIZE))
-    try:
-        with store.open(name) as reader:
-            position = 0
-            while count := reader.read_into(position, buffer):
-                digest.update(buffer[:count])
-                position += count
-                step(name, count)
-    except OSError:
-        return b""
-    return digest.digest()
+def _read(
+    store: Store, files: list[ExpectedFile], step: Callable[[str, int], None]
+) -> list[Finding]:
+    """Read every file and compare its digest. An exception from ``step`` ends it soon."""
+    cancelled = Flag()
+
+    def careful_step(name: str, count: int) -> None:
+        if cancelled.is_set():
+            raise InterruptedError("cancelled")
+        step(name, count)
+
+    findings = []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        try:
+            digests = pool.map(lambda file: digest_of(store, file.name, careful_step), files)
+            for file, digest in zip(files, digests, strict=True):
+                if digest != file.sha256:
+                    detail = "not the SHA-256 that was logged" if digest else "can't be read"
+                    detail = f"{detail}, event {file.seq}"
+                    findings.append(Finding("digest", "altered", file.name, detail))
+        except BaseException:
+            # Parts of a gigabyte may be open: those who wait should not have to wait for them.
+            cancelled.set()
+            raise
+    return findings
