@@ -20,7 +20,6 @@ from typing import Final
 
 from vault import Identity, access, age, bag, bundle, codec, commitment, identity, layout
 from vault.age import header, scrypt
-from vault.auditing import logs
 from vault.commitment import FIELDS_LABEL, ITEM_LABEL
 from vault.event import (
     COMMON_FIELDS,
@@ -166,7 +165,6 @@ def limits() -> str:
         ),
         ("an age header", f"{header.MAX_HEADER_SIZE:,} bytes, {header.MAX_STANZAS:,} stanzas"),
         ("a signed note", f"{note.MAX_NOTE:,} bytes, {note.MAX_SIGNATURES} signatures"),
-        ("the size of a log that is audited", f"{logs._MAX_SIZE:,} events"),
     )
     return _table(("what", "at most"), rows)
 

@@ -23,6 +23,7 @@
        ├─ LockedError
        ├─ SourceChangedError
        ├─ SourceUnreadableError
+       ├─ UnknownVaultError
        ├─ NoSpaceError
        ├─ NotFoundError
        └─ AmbiguousError
@@ -61,6 +62,7 @@ __all__ = [
     "SourceUnreadableError",
     "StateError",
     "UnknownKeyError",
+    "UnknownVaultError",
     "UnsupportedVersionError",
     "VaultError",
     "VaultExistsError",
@@ -267,6 +269,17 @@ class SourceUnreadableError(StateError):
     """Something that can't be sealed: a link, a device, a FIFO, a file without permission."""
 
     code = "source-unreadable"
+
+
+class UnknownVaultError(StateError):
+    """Nobody on this machine made this vault or confirmed its id (``vault``, 32 bytes)."""
+
+    code = "unknown-vault"
+
+    def __init__(self, place: str, vault: bytes) -> None:
+        super().__init__(place, f"the vault id {vault.hex()} was not confirmed here")
+        self.details.update(vault=vault)
+        self.vault = vault
 
 
 class NoSpaceError(StateError):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Final, final
 
 from vault import age
@@ -177,15 +178,18 @@ class Keyring:
                 yield history_name(grant.sha256), grant.sha256, grant.size
 
     def earlier(self, state: State) -> list[tuple[bytes, age.HybridIdentity]]:
-        """Return every epoch that this identity can open, newest first."""
-        for epoch in state.epochs:
-            try:
-                self.identity_of(epoch, state)
-            except NoIdentityMatchError:
-                continue
-        return [
-            (epoch, self._known[epoch]) for epoch in reversed(state.epochs) if epoch in self._known
-        ]
+        """Return the epochs that the file of a new one may open as well, newest first.
+
+        Those that this identity can open, back to the last that was opened without history: what
+        was withheld from one of its readers stays so in every later file.
+        """
+        found = []
+        for epoch in reversed(state.epochs.values()):
+            with suppress(NoIdentityMatchError):
+                found.append((epoch.id, self.identity_of(epoch.id, state)))
+            if not epoch.history:
+                break
+        return found
 
     def open_file(self, name: str, file: SealedFile, state: State, max_size: int) -> bytes:
         """Read and decrypt a small file that was encrypted to an epoch."""

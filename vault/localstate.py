@@ -2,7 +2,9 @@
 
 A pin is the newest checkpoint that this machine has verified, kept as the signed note itself in
 ``pins/<vault id>.checkpoint``. A vault that is later older than its pin, or does not contain it,
-was rolled back or forked: that is what a vault alone can't show. ``audits/<vault id>.json``
+was rolled back or forked: a vault alone can't show that. ``known/<vault id>`` says that someone
+here made the vault or confirmed its id: a stick that was swapped for one with another vault, whose
+reading key someone else holds, is sound in itself and has a new id. ``audits/<vault id>.json``
 remembers how far the last full audit went. Nothing here is secret, and losing it loses only that
 memory.
 """
@@ -14,13 +16,17 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
+
+from filelock import FileLock
 
 from vault.errors import FormatError, RollbackError
 from vault.tlog.checkpoint import Checkpoint, SignedCheckpoint, parse_signed_checkpoint
 from vault.tlog.merkle import HashReader, tree_root
 
 __all__ = ["AuditRecord", "LocalState", "check_pin"]
+
+_PATIENCE: Final = 10.0
 
 
 @final
@@ -48,6 +54,9 @@ class LocalState:
     def _pin_path(self, vault: bytes) -> Path:
         return self._path / "pins" / f"{vault.hex()}.checkpoint"
 
+    def _known_path(self, vault: bytes) -> Path:
+        return self._path / "known" / vault.hex()
+
     def _audit_path(self, vault: bytes) -> Path:
         return self._path / "audits" / f"{vault.hex()}.json"
 
@@ -64,8 +73,26 @@ class LocalState:
             raise FormatError("pin", error.why, str(path)) from None
 
     def set_pin(self, vault: bytes, raw: bytes) -> None:
-        """Remember a verified checkpoint."""
-        _write(self._pin_path(vault), raw)
+        """Remember a verified checkpoint, unless a newer one is remembered: a pin only moves on."""
+        size = parse_signed_checkpoint(raw).checkpoint.size
+        path = self._pin_path(vault)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(path.with_name("lock"), timeout=_PATIENCE, fallback_to_soft=False):
+            try:
+                pin = self.pin(vault)
+            except FormatError:
+                pin = None  # a damaged pin holds nothing that could be newer
+            if pin is None or pin.checkpoint.size <= size:
+                _write(path, raw)
+
+    def is_known(self, vault: bytes) -> bool:
+        """Return whether someone on this machine made this vault, or confirmed its id."""
+        return self._known_path(vault).is_file()
+
+    def set_known(self, vault: bytes) -> None:
+        """Remember that the id was confirmed."""
+        if not self.is_known(vault):
+            _write(self._known_path(vault), b"")
 
     def audit_record(self, vault: bytes) -> AuditRecord | None:
         """Return what is remembered of the last audit; None if nothing is, or it can't be read."""
@@ -85,6 +112,7 @@ class LocalState:
     def forget(self, vault: bytes) -> None:
         """Remove all that is remembered of a vault."""
         self._pin_path(vault).unlink(missing_ok=True)
+        self._known_path(vault).unlink(missing_ok=True)
         self._audit_path(vault).unlink(missing_ok=True)
 
 

@@ -148,6 +148,8 @@ class BundleReading:
         if self._plaintext.size != whole:
             raise FormatError("bundle", "not the size that the event's fields say")
         items = tuple(read_items(self._plaintext, offset, size))
+        if self.fields.get("item_count") != len(items):
+            raise FormatError("bundle", "not as many items as the event's fields say")
         if items_root(item.root for item in items) != self.bundle.items:
             raise ProofError("items", "not the items that were sealed", self.bundle.id.hex())
         return items

@@ -27,9 +27,11 @@ from vault.errors import (
     NotFoundError,
     ProofError,
     StateError,
+    UnknownVaultError,
     UnsupportedVersionError,
     VaultError,
     VaultExistsError,
+    VerificationError,
 )
 from vault.event import EVENT_TYPES, MAX_FIELDS_FILE, Event, FieldsHeader, parse_fields_file
 from vault.identity import Card, Identity
@@ -116,6 +118,8 @@ class Vault:
                 vault._unmake(claimed)
             raise
         vault._settle()
+        if local is not None:
+            local.set_known(vault.id)
         return vault
 
     def _claim(self) -> bool:
@@ -196,21 +200,45 @@ class Vault:
         *,
         identity: Identity | None = None,
         state: Place | None = None,
+        vault_id: bytes | None = None,
         clock: Clock = _time.time,
         random: Random = os.urandom,
         progress: ProgressCallback | None = None,
     ) -> Vault:
         """Open a vault, verifying its whole log, and against this machine's pin in ``state``.
 
+        ``vault_id`` is the id that a person holds on paper. With ``state``, nothing is written to a
+        vault until it was made here or opened once with its ``vault_id``: a stick that was swapped
+        is a sound vault too, and only its id shows that it is another.
+
         Raises ``NotAVaultError``, ``UnsupportedVersionError``, ``VerificationError`` (of which
-        ``RollbackError``) or ``FormatError``. Nothing is written to the vault.
+        ``RollbackError``; also for another id) or ``FormatError``. Nothing is written to the vault.
         """
         store = LocalStore(place) if isinstance(place, (str, os.PathLike)) else place
         local = LocalState(state) if state is not None else None
         vault = cls(store, identity, local, clock, random, progress)
         check_format(store)
         vault.refresh()
+        if vault_id is not None:
+            vault._confirm(vault_id)
         return vault
+
+    def _confirm(self, vault_id: bytes) -> None:
+        if vault_id != self.id:
+            raise VerificationError(
+                "vault id", "another vault", self.store.place, expected=vault_id, found=self.id
+            )
+        if self._local is not None:
+            self._local.set_known(self.id)
+
+    @property
+    def known(self) -> bool:
+        """Whether this may be written to: made here or confirmed, or opened without ``state``."""
+        return self._local is None or self._local.is_known(self.id)
+
+    def _check_known(self) -> None:
+        if not self.known:
+            raise UnknownVaultError(self.store.place, self.id)
 
     def refresh(self) -> bool:
         """Move on to what was appended since; return whether anything was.
@@ -278,6 +306,11 @@ class Vault:
         return tuple(self._log.breaches)
 
     @property
+    def in_doubt(self) -> bool:
+        """Whether the last append failed after it was signed: a later reading tells if it is in."""
+        return self._log.in_doubt
+
+    @property
     def checkpoint(self) -> bytes:
         """The signed note of this state of the log."""
         assert self._log.raw is not None
@@ -342,8 +375,9 @@ class Vault:
 
         ``type_name`` and what goes into ``data`` and ``fields`` are those of the table of types.
         Raises ``CustodyError`` for an event that a rule forbids, ``FormatError`` for a value that
-        is not of its kind; nothing is written then.
+        is not of its kind, ``UnknownVaultError`` (see :meth:`open`); nothing is written then.
         """
+        self._check_known()
         draft = self._draft(type_name, fields or {}, data=data or {}, bundle=bundle)
         return self._append(draft)
 
@@ -368,8 +402,10 @@ class Vault:
 
         ``fields`` are private fields of ``bundle.sealed``; ``expected`` the sizes of the items, for
         a look at the free space before the first byte. Raises ``CustodyError`` if this identity may
-        not seal, ``FormatError`` for a field that is not of its kind, ``NoSpaceError``.
+        not seal, ``FormatError`` for a field that is not of its kind, ``NoSpaceError``,
+        ``UnknownVaultError`` (see :meth:`open`).
         """
+        self._check_known()
         self.check_may("bundle.sealed")
         bundle = self._random(16)
         given = dict(fields or {})

@@ -169,8 +169,11 @@ def _anchored(report: Report) -> str:
             "Held against nothing outside it: an older state, or another vault in its place, would "
             "look the same."
         )
-    held = f"It agrees with {_listed(matched)}. " if matched else ""
-    return f"{held}Not held against: {_listed(absent)}." if absent else held.strip()
+    failed = [ANCHORS[one.kind] for one in report.anchors if one.status == "failed"]
+    sentences = [f"It agrees with {_listed(matched)}."] if matched else []
+    sentences += [f"It does not agree with {_listed(failed)}."] if failed else []
+    sentences += [f"Not held against: {_listed(absent)}."] if absent else []
+    return " ".join(sentences)
 
 
 def _listed(words: list[str]) -> str:

@@ -22,8 +22,7 @@ from evault_cli.render import (
     table,
     utc,
 )
-from evault_cli.session import PATH, Session, identity_options
-from evault_cli.vaults import OLDER_COPY
+from evault_cli.session import OLDER_COPY, PATH, Session, identity_options
 from evault_cli.words import EVENTS, REMARKS, RULES
 
 if TYPE_CHECKING:

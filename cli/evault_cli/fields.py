@@ -39,6 +39,10 @@ _OWN_OF_ITEMS: Final = frozenset(("offset", "original_name", "path", "sha256", "
 _TRUTH: Final = {"yes": True, "true": True, "no": False, "false": False}
 _ITEMS: Final = "items"
 _MAX_TEXT: Final = 65536
+_MAX_FIELDS: Final = 4000
+_MOST_OF_BUNDLE: Final = 15 * 2**20
+_MOST_OF_ITEM: Final = 900 * 2**10
+"""What the library takes is a little more, and holds what it adds itself."""
 
 
 class _Number(str):
@@ -104,10 +108,13 @@ def _from_json(kind: Kind, value: object) -> Packable:
 class FieldSet:
     """The fields of one event or item, typed as they come; ``about`` says whose, in messages."""
 
-    def __init__(self, schema: Sequence[Key], own: frozenset[str], about: str) -> None:
+    def __init__(self, schema: Sequence[Key], own: frozenset[str], about: str, most: int) -> None:
+        """Take fields of ``schema`` and others, not those of ``own``, ``most`` bytes in all."""
         self._kinds = {key.name: key.kind for key in schema}
         self._own = own
         self._about = about
+        self._most = most
+        self._size = 0
         self.values: dict[str, Packable] = {}
 
     def add_typed(self, name: str, text: str) -> None:
@@ -167,6 +174,11 @@ class FieldSet:
             if name in self._kinds and must == "true or false":
                 must = "yes or no"
             raise RefusedError(f"{self._about} {escape(name)} must be {must}.")
+        self._size += len(repr(value).encode("utf-8")) + len(name.encode("utf-8"))
+        if len(self.values) >= _MAX_FIELDS or self._size > self._most:
+            raise RefusedError(
+                f"{self._about} {escape(name)}: that is more than there is room for."
+            )
         if self.values.setdefault(name, value) != value:
             raise RefusedError(f"{self._about} {escape(name)} is given twice, and differently.")
 
@@ -185,7 +197,7 @@ def seal_fields(typed: Iterable[tuple[str, str]], given: Mapping[str, object]) -
     """Return the fields of a seal: those of a JSON file, and those that were typed."""
     from vault.event import EVENT_TYPES
 
-    fields = FieldSet(EVENT_TYPES["bundle.sealed"].fields, _OWN, "Field")
+    fields = FieldSet(EVENT_TYPES["bundle.sealed"].fields, _OWN, "Field", _MOST_OF_BUNDLE)
     fields.add_json("", {name: one for name, one in given.items() if name != _ITEMS})
     for name, text in typed:
         fields.add_typed(name, text)
@@ -213,7 +225,7 @@ def item_fields(
     def fields_of(path: str) -> FieldSet:
         own = _OWN_OF_ITEMS - names[path]
         about = f"{escape(path)}: item field"
-        return found.setdefault(path, FieldSet(ITEM_FIELDS, own, about))
+        return found.setdefault(path, FieldSet(ITEM_FIELDS, own, about, _MOST_OF_ITEM))
 
     for path, values in _items_of(given).items():
         if path not in names:

@@ -182,7 +182,8 @@ def card_command(session: Session, output: Path | None, name: str | None) -> Non
         sys.stdout.buffer.flush()
     else:
         say(f"The card is in {escape(str(output))}.")
-    say(f"Fingerprint, to be read aloud:  {fingerprint(digest)}")
+    say("Fingerprint, to be read aloud:")
+    say(fingerprint(digest))
     qr(digest.hex().upper(), sys.stderr)
 
 

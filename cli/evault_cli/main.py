@@ -38,7 +38,7 @@ _SECTIONS: Final = {
         "init": ("vaults", "Make a vault and say who reads."),
         "seal": ("sealing", "Put files and folders away, encrypted and signed."),
         "list": ("vaults", "List the bundles of a vault."),
-        "show": ("vaults", "Show a vault or one bundle."),
+        "show": ("showing", "Show a vault or one bundle."),
         "open": ("opening", "Open a bundle into a new folder."),
     },
     "Custody": {
@@ -74,21 +74,18 @@ UNREAD: Final = 141
 FAULT: Final = 70
 """A fault of this software (EX_SOFTWARE of sysexits.h)."""
 
-_REPAIR: Final = (
-    "Nothing was changed. `evault verify` says what is damaged; a good copy of the vault restores "
-    "it."
-)
+_REPAIR: Final = "`evault verify` says what is damaged; a good copy of the vault restores it."
 _ADVICE: Final = {
     "card": "Ask its owner for the card again, and compare fingerprints by voice.",
-    "identity file": "Nothing was changed. Use your other copy of it.",
+    "identity file": "Use your other copy of it.",
     "pin": "That file only holds what this machine saw last: delete it and go on.",
-    "checkpoint": "Nothing was changed. `evault doctor` finishes a step that was interrupted; "
-    "otherwise a good copy of the vault restores it.",
+    "checkpoint": "`evault doctor` finishes a step that was interrupted; otherwise a good copy of "
+    "the vault restores it.",
 }
 _MEDIA: Final = {
-    errno.ENOSPC: (MEDIUM, "is full", "Nothing was added. Make room, then do it again."),
-    errno.EDQUOT: (MEDIUM, "is full for you", "Nothing was added. Make room, then do it again."),
-    errno.EROFS: (MEDIUM, "can't be written: the medium is read-only", "Use a medium that can."),
+    errno.ENOSPC: (MEDIUM, "is full", "Make room, then do it again."),
+    errno.EDQUOT: (MEDIUM, "is full for you", "Make room, then do it again."),
+    errno.EROFS: (MEDIUM, "can't be written: the medium is read-only", "Use one that can be."),
     errno.EACCES: (MEDIUM, "is not permitted to you", "Ask for the permission, or use a copy."),
     errno.EPERM: (MEDIUM, "is not permitted to you", "Ask for the permission, or use a copy."),
     errno.ENOENT: (MEDIUM, "is not there", "Look whether the name is right."),
@@ -98,88 +95,95 @@ _MEDIA: Final = {
     errno.EIO: (
         MEDIUM,
         "can't be read or written: the medium reports a fault",
-        "Copy what is on it to another medium now. `evault doctor` says whether the last step "
-        "counts.",
+        "Copy what is on it to another medium now.",
     ),
 }
+
+Saying = tuple[str, str]
+"""What is wrong, and what to do."""
 
 
 def _advice(error: Exception) -> str:
     return _ADVICE.get(getattr(error, "what", ""), _REPAIR)
 
 
-def _format(error: errors.FormatError) -> str:
-    return f"not a sound {error.what} ({error.why}). {_advice(error)}"
+def _format(error: errors.FormatError) -> Saying:
+    return f"not a sound {error.what} ({error.why})", _advice(error)
 
 
-def _no_match(error: errors.NoIdentityMatchError) -> str:
+def _no_match(error: errors.NoIdentityMatchError) -> Saying:
     if error.what != "identity file":
-        return "not open to this identity. Nothing was changed. Use that of a reader (-i FILE)."
+        return "not open to this identity", "Use that of a reader (-i FILE)."
     if "scrypt" in error.why:
-        return "the passphrase does not open this identity file. Nothing was changed. Try again."
-    return "not an identity file under a passphrase. Name yours with -i FILE."
+        return "the passphrase does not open this identity file", "Try again."
+    return "not an identity file under a passphrase", "Name yours with -i FILE."
 
 
-def _decryption(error: errors.DecryptionError) -> str:
-    return f"the {error.what} does not decrypt ({error.why}). {_advice(error)}"
+def _decryption(error: errors.DecryptionError) -> Saying:
+    return f"the {error.what} does not decrypt ({error.why})", _advice(error)
 
 
-def _verification(error: errors.VerificationError) -> str:
-    return f"the {error.what} is not what was signed ({error.why}). {_advice(error)}"
+def _verification(error: errors.VerificationError) -> Saying:
+    return f"the {error.what} is not what was signed ({error.why})", _advice(error)
 
 
-def _signature(error: errors.SignatureError) -> str:
-    return f"a signature is not that of the key it names ({error.why}). {_advice(error)}"
+def _signature(error: errors.SignatureError) -> Saying:
+    return f"a signature is not that of the key it names ({error.why})", _advice(error)
 
 
-def _rollback(error: errors.RollbackError) -> str:
+def _rollback(error: errors.RollbackError) -> Saying:
     return (
-        f"the log is {error.why}. An older copy, or a removal of what came since, can be the "
-        "reason. Nothing was changed. Use the newest copy; `evault verify` says more, and "
-        "--older-copy looks at this one all the same."
+        f"the {error.what} is {error.why}: an older copy, or a removal of what came since, can be "
+        "the reason",
+        "Use the newest copy; `evault verify` says more, and --older-copy looks at this one all "
+        "the same.",
     )
 
 
-def _custody(error: errors.CustodyError) -> str:
+def _custody(error: errors.CustodyError) -> Saying:
     from evault_cli.words import EVENTS, RULES
 
     event, rule = EVENTS.get(error.event, error.event), RULES.get(error.rule, error.rule)
-    return f"not done ({event}): {rule}. Nothing was changed. `evault show` says who may."
+    return f"not done ({event}), because {rule}", "`evault show` says who may."
 
 
-def _not_a_vault(error: errors.NotAVaultError) -> str:
+def _not_a_vault(error: errors.NotAVaultError) -> Saying:
     if "checkpoint" in error.why:
-        return f"the checkpoint is missing. {_ADVICE['checkpoint']}"
-    return f"not a vault ({error.why}). Name the directory that holds the file FORMAT."
+        return "the checkpoint is missing", _ADVICE["checkpoint"]
+    return f"not a vault ({error.why})", "Name the directory that holds the file FORMAT."
 
 
-def _no_space(error: errors.NoSpaceError) -> str:
-    return (
-        f"{size_text(error.needed)} are needed and {size_text(error.free)} are free. "
-        "Nothing was added. Make room, or use another medium."
-    )
+def _no_space(error: errors.NoSpaceError) -> Saying:
+    needed, free = size_text(error.needed), size_text(error.free)
+    return f"{needed} are needed and {free} are free", "Make room, or use another medium."
 
 
-def _ambiguous(error: errors.AmbiguousError) -> str:
-    return f"{error.why}: {', '.join(error.candidates)}. Give more digits."
+def _ambiguous(error: errors.AmbiguousError) -> Saying:
+    return f"{error.why}: {', '.join(error.candidates)}", "Give more digits."
 
 
-def _system(error: OSError) -> str:
-    _, what, advice = _MEDIA.get(error.errno or 0, (MEDIUM, error.strerror or "failed", ""))
-    return f"{what}. {advice or 'Nothing more is known: look at the medium, then do it again.'}"
+def _system(error: OSError) -> Saying:
+    known = _MEDIA.get(error.errno or 0)
+    if known is None:
+        return error.strerror or "failed", "Look at the medium, then do it again."
+    return known[1:]
 
 
-def _says(text: str) -> Callable[[BaseException], str]:
-    return lambda error: text.format(why=getattr(error, "why", ""))
+def _json(error: json.JSONDecodeError) -> Saying:
+    return f"not sound JSON: {error.msg}, line {error.lineno}, column {error.colno}", ""
 
 
-Row = tuple[type[BaseException], int, Callable[..., str]]
+def _says(problem: str, advice: str) -> Callable[[BaseException], Saying]:
+    return lambda error: (problem.format(why=getattr(error, "why", "")), advice)
 
-TABLE: Final[tuple[Row, ...]] = (
+
+_STOPPED = _says("stopped", "")
+
+TABLE: Final[tuple[tuple[type[BaseException], int, Callable[..., Saying]], ...]] = (
     (
         errors.UnsupportedVersionError,
         STATE,
-        _says("of a later version than this evault reads ({why}). Install a newer evault."),
+        _says("of a later version than this evault reads ({why})", "Install a newer evault."),
     ),
     (errors.FormatError, STATE, _format),
     (errors.NoIdentityMatchError, LOCKED, _no_match),
@@ -192,64 +196,55 @@ TABLE: Final[tuple[Row, ...]] = (
     (
         errors.VaultExistsError,
         STATE,
-        _says("{why}. Nothing was changed. Name a place that is free, or an empty directory."),
+        _says("{why}", "Name a place that is free, or an empty directory."),
     ),
-    (
-        errors.ConflictError,
-        STATE,
-        _says("others wrote at the same time. Nothing was added. Do it again."),
-    ),
-    (errors.LockedError, STATE, _says("{why}. Nothing was added. Wait for it, then do it again.")),
-    (
-        errors.SourceChangedError,
-        MEDIUM,
-        _says("{why}. Nothing was added. Seal a copy that nothing else writes to."),
-    ),
+    (errors.ConflictError, STATE, _says("others wrote at the same time", "Do it again.")),
+    (errors.LockedError, STATE, _says("{why}", "Wait for it, then do it again.")),
+    (errors.SourceChangedError, MEDIUM, _says("{why}", "Seal a copy that nothing writes to.")),
     (
         errors.SourceUnreadableError,
         MEDIUM,
-        _says("can't be sealed: {why}. Nothing was added. --skip-unreadable seals the rest."),
+        _says("can't be sealed: {why}", "--skip-unreadable seals the rest and records it."),
     ),
     (errors.NoSpaceError, MEDIUM, _no_space),
-    (errors.NotFoundError, USAGE, _says("{why}. `evault list` and `evault show` say what is.")),
+    (
+        errors.NotFoundError,
+        USAGE,
+        _says("{why}", "`evault list` and `evault show` say what there is."),
+    ),
     (errors.AmbiguousError, USAGE, _ambiguous),
-    (errors.StateError, STATE, _says("{why}. Nothing was changed. `evault verify` says more.")),
-    (errors.VaultError, STATE, _says("not possible. Nothing was changed.")),
+    (errors.StateError, STATE, _says("{why}", "`evault verify` says more.")),
+    (errors.VaultError, STATE, _says("not possible", "`evault verify` says more.")),
     (OSError, MEDIUM, _system),
     (
         MemoryError,
         MEDIUM,
-        _says("not enough memory; the passphrase step takes 256 MiB. Close other programs."),
+        _says("not enough memory: the passphrase step takes 256 MiB", "Close other programs."),
     ),
-    (
-        json.JSONDecodeError,
-        USAGE,
-        lambda error: f"not sound JSON: {error.msg}, line {error.lineno}, column {error.colno}.",
-    ),
-    (RecursionError, STATE, _says("nested too deep to be read. Nothing was changed.")),
-    (
-        KeyboardInterrupt,
-        STOPPED,
-        _says("stopped. Nothing was added beyond what is said above."),
-    ),
-    (click.Abort, STOPPED, _says("stopped. Nothing was added beyond what is said above.")),
+    (json.JSONDecodeError, USAGE, _json),
+    (RecursionError, STATE, _says("nested too deep to be read", "Use one that is not.")),
+    (KeyboardInterrupt, STOPPED, _STOPPED),
+    (click.Abort, STOPPED, _STOPPED),
 )
-"""Exception class, exit code, sentence: the first row that fits counts."""
+"""Exception class, exit code, what to say: the first row that fits counts. The exit code of an
+``OSError`` that ``_MEDIA`` knows is the one there."""
 
 
 def _where(error: BaseException, session: Session) -> str:
     """Return the thing and its place: what is worked on, and what the error itself names."""
-    named = getattr(error, "filename", None) if isinstance(error, OSError) else None
-    named = named or getattr(error, "where", "") or getattr(error, "place", "")
+    if isinstance(error, OSError):
+        named = error.filename
+    else:
+        named = getattr(error, "where", "") or getattr(error, "place", "")
     shown = os.fsdecode(named) if isinstance(named, (str, bytes)) else ""
-    if not shown or shown == session.place or isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return session.place if shown or not isinstance(error, KeyboardInterrupt) else ""
-    # A full path stands for itself; a name inside the vault needs the vault's own.
-    return shown if Path(shown).is_absolute() or not session.place else f"{session.place}: {shown}"
+    if not session.place or Path(shown).is_absolute():
+        return shown
+    # A name inside the vault needs the vault's own.
+    return f"{session.place}: {shown}" if shown not in ("", session.place) else session.place
 
 
 def _failed(error: BaseException, session: Session) -> int:
-    """Say in one sentence what went wrong; return the exit code."""
+    """Say in one sentence what went wrong, and what came of it; return the exit code."""
     if os.environ.get("EVAULT_DEBUG") == "1":
         traceback.print_exception(error)
     if isinstance(error, click.exceptions.Exit):
@@ -266,15 +261,17 @@ def _failed(error: BaseException, session: Session) -> int:
         path = getattr(getattr(error, "ctx", None), "command_path", "evault")
         say(f"{path}: {escape(error.format_message())} `{path} --help` says how.")
         return error.exit_code
-    for kind, status, sentence in TABLE:
+    for kind, status, saying in TABLE:
         if isinstance(error, kind):
+            problem, advice = saying(error)
             where = _where(error, session)
+            text = f"{where}: {problem}." if where else f"{problem}."
+            say(f"evault: {escape(' '.join(filter(None, (text, session.outcome(), advice))))}")
             known = _MEDIA.get(error.errno or 0) if isinstance(error, OSError) else None
-            say(f"evault: {escape(f'{where}: ' if where else '')}{escape(sentence(error))}")
             return known[0] if known else status
     say(
-        f"evault: a fault of this software ({type(error).__name__}), not of yours. Nothing that is "
-        "not said above was done. Please report it; EVAULT_DEBUG=1 shows where it happened."
+        f"evault: a fault of this software ({type(error).__name__}), not of yours. "
+        f"{session.outcome()} Please report it; EVAULT_DEBUG=1 shows where it happened."
     )
     return FAULT
 

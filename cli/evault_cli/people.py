@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, final
 
-from evault_cli.render import escape, short
+from evault_cli.render import escape, short, utc
 
 if TYPE_CHECKING:
     from vault import BundleState, Vault
+    from vault.looking import Seen
 
-__all__ = ["People", "bundle_of", "standing"]
+__all__ = ["People", "bundle_of", "bundle_record", "standing"]
 
 
 @final
@@ -60,3 +61,19 @@ def standing(bundle: BundleState) -> str:
     if bundle.release is not None:
         return "released"
     return "held"
+
+
+def bundle_record(bundle: BundleState, seen: Seen, people: People) -> dict[str, object]:
+    """Return for JSON what is said of a bundle in a list."""
+    return {
+        "bundle": bundle.id.hex(),
+        "event": bundle.seq,
+        "sealed_at": utc(bundle.time),
+        "size": bundle.size,
+        "holder": people.record(bundle.holder),
+        "now": standing(bundle),
+        "private": seen.state,
+        "title": seen.fields.get("title"),
+        "captured_at": seen.fields.get("captured_at"),
+        "items": seen.fields.get("item_count"),
+    }

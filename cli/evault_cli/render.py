@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import textwrap
 import time
@@ -114,11 +115,13 @@ def short(digest: bytes) -> str:
 
 def out(text: str = "") -> None:
     """Write one line of data."""
+    _clear_meters()
     sys.stdout.write(f"{text}\n")
 
 
 def say(text: str = "") -> None:
     """Write one line that is not data."""
+    _clear_meters()
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
@@ -151,6 +154,7 @@ def paragraph(text: str, write: Callable[[str], None] = out) -> None:
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write a table. Every cell is shown as it is: nothing in it is markup."""
+    _clear_meters()
     if is_terminal(sys.stdout):
         _rich_table(headers, rows)
         return
@@ -160,6 +164,10 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         out("  ".join(cells).rstrip())
 
 
+_UNBROKEN: Final = 20
+"""Cells up to so many characters, a time or a size, stay in one line."""
+
+
 def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -167,8 +175,9 @@ def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.text import Text
 
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for header in headers:
-        shown.add_column(header, overflow="fold")
+    for column, header in enumerate(headers):
+        longest = max((len(row[column]) for row in rows), default=0)
+        shown.add_column(header, overflow="fold", no_wrap=longest <= _UNBROKEN)
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))
     Console(file=sys.stdout, highlight=False, markup=False, emoji=False).print(shown)
@@ -233,18 +242,35 @@ class _Meter:
         return f"{_WORK[progress.work]}  {done}{speed}"
 
     def _write(self, line: str) -> None:
+        # A line that is broken in two could not be written over.
+        line = line[: shutil.get_terminal_size().columns - 1]
         self._stream.write("\r" + line.ljust(self._width))
         self._stream.flush()
         self._width = len(line)
 
+    def clear(self) -> None:
+        with self._lock:
+            if self._width:
+                self._write("")
+                self._stream.write("\r")
+                self._stream.flush()
+
     def __enter__(self) -> _Meter:
+        _meters.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._width:
-            self._write("")
-            self._stream.write("\r")
-            self._stream.flush()
+        self.clear()
+        _meters.remove(self)
+
+
+_meters: Final[list[_Meter]] = []
+"""Those that may have a line on the terminal, which goes before anything else is written."""
+
+
+def _clear_meters() -> None:
+    for meter in _meters:
+        meter.clear()
 
 
 @contextmanager

@@ -142,7 +142,15 @@ def seal_command(
     with progress() as callback, session.vault(place, identity, callback) as vault:
         vault.check_may("bundle.sealed")
         sealed = [
-            _seal(session, vault, place, bundle, values, items, f"{number} of {len(bundles)}")
+            _seal(
+                session,
+                vault,
+                place,
+                bundle,
+                values,
+                items,
+                f", {number} of {len(bundles)}" if each else "",
+            )
             for number, bundle in enumerate(bundles, 1)
         ]
         if session.json:
@@ -203,6 +211,11 @@ def _gather(
 
 
 def _check_sealable(bundle: Given, skip: bool) -> None:
+    from vault.bag import MAX_ITEMS
+    from vault.bundle import estimated_size
+    from vault.event import MAX_PARTS
+    from vault.layout import PART_SIZE
+
     if bundle.omitted and not skip:
         lines = [f"  {_named(one)}: {one.why}" for one in bundle.omitted[:_SHOWN]]
         if len(bundle.omitted) > _SHOWN:
@@ -214,8 +227,14 @@ def _check_sealable(bundle: Given, skip: bool) -> None:
         )
     for path in bundle.gathered.empty:
         say(f"Note: {escape(str(path))} is an empty folder and leaves no trace in the bundle.")
-    if not (bundle.sizes or bundle.hashes or bundle.omitted):
+    number = len(bundle.sizes) + len(bundle.hashes) + len(bundle.omitted)
+    if not number:
         raise RefusedError("There is no file in what was named: nothing to seal.")
+    if number > MAX_ITEMS or estimated_size(bundle.sizes) > MAX_PARTS * PART_SIZE:
+        raise RefusedError(
+            f"{count(number, 'item')} of {size_text(sum(bundle.sizes))} are more than a bundle "
+            f"holds ({MAX_ITEMS:,} items, {size_text(MAX_PARTS * PART_SIZE)}): make several."
+        )
 
 
 def _named(one: Found | Unsealable) -> str:
@@ -275,15 +294,13 @@ def _done(
         if writer.read_back
         else "it was read back and matches, though perhaps from this system's memory"
     )
-    say(
-        f"Sealed {count(number, 'item')} ({size_text(size)}) as bundle {writer.id.hex()[:12]}, "
-        f"{which}."
-        + (
-            f" {len(bundle.omitted)} of them only say what could not be sealed."
-            if bundle.omitted
-            else ""
-        )
+    left = (
+        f" {count(len(bundle.omitted), 'item')} only says what could not be sealed."
+        if bundle.omitted
+        else ""
     )
+    shown = f"{count(number, 'item')} ({size_text(size)})"
+    say(f"Sealed {shown} as bundle {writer.id.hex()[:12]}{which}.{left}")
     say(f"One copy exists, in {escape(str(place))}; {again}.")
     say(f"Only these readers can open it: {', '.join(people.shown(key) for key in readers)}.")
     say("Make a second copy of the vault, and keep it in another place.")

@@ -13,13 +13,13 @@ from click.core import ParameterSource
 
 from evault_cli import prompt
 from evault_cli.refusal import RefusedError
-from evault_cli.render import escape, say
+from evault_cli.render import count, escape, say
 
 if TYPE_CHECKING:
     from vault import Identity, Vault
     from vault.pipeline import ProgressCallback
 
-__all__ = ["PATH", "Session", "identity_options", "json_option", "read_small"]
+__all__ = ["OLDER_COPY", "PATH", "Session", "identity_options", "json_option", "read_small"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -39,6 +39,7 @@ class Session:
         self.passphrase_fd: int | None = None
         self.named = False
         """Whether an identity or a passphrase was named, by an option or the environment."""
+        self._opened: tuple[Vault, int] | None = None
 
     @contextmanager
     def at(self, place: str | os.PathLike[str]) -> Iterator[None]:
@@ -130,12 +131,24 @@ class Session:
             self.at(place),
             Vault.open(place, identity=identity, state=state, progress=progress) as vault,
         ):
+            self._opened = vault, vault.size
             yield vault
             if vault.unremembered is not None:
                 say(
                     "Warning: done, but this machine could not remember it in "
                     f"{escape(str(self.home))}: {escape(_reason(vault.unremembered))}."
                 )
+
+    def outcome(self) -> str:
+        """Say what an error that came now has left of the work."""
+        if self._opened is None:
+            return "Nothing was changed."
+        vault, size = self._opened
+        if vault.in_doubt:
+            return "Whether the last step counts is not known yet: `evault doctor` finds out."
+        if vault.size > size:
+            return f"What was done before it stands: {count(vault.size - size, 'event')}."
+        return "Nothing was added."
 
 
 def _reason(error: Exception) -> str:
@@ -166,6 +179,11 @@ def _keep_passphrase_fd(context: click.Context, option: click.Parameter, value: 
     source = context.get_parameter_source("passphrase_file")
     if value is not None and source is ParameterSource.COMMANDLINE:
         raise click.UsageError("--passphrase-file and --passphrase-fd exclude each other.")
+
+
+OLDER_COPY: Final = click.option(
+    "--older-copy", is_flag=True, help="Look although this machine has seen a newer state."
+)
 
 
 def json_option(command: _Command) -> _Command:

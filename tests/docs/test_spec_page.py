@@ -116,27 +116,47 @@ def test_the_page_and_the_code_name_the_same_rules(page: Page) -> None:
     assert set(named) == rules_in_code()
 
 
+def arguments(function: ast.FunctionDef, name: str, modules: list[ast.AST]) -> set[str]:
+    """Return the texts that a parameter is given: its default, and at every call."""
+    names = [argument.arg for argument in function.args.args]
+    if name not in names:
+        return set()
+    place = names.index(name)
+    defaults = dict(zip(reversed(names), reversed(function.args.defaults), strict=False))
+    found = texts(defaults.get(name))
+    for call in (node for module in modules for node in ast.walk(module)):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", None) == function.name:
+            found |= texts(call.args[place]) if len(call.args) > place else set()
+            found |= {
+                text for word in call.keywords if word.arg == name for text in texts(word.value)
+            }
+    return found
+
+
 def findings_in_code() -> set[tuple[str, str]]:
+    """Return (code, severity) of every ``Finding`` that is made; ``<>`` ends a code that varies."""
     found: set[tuple[str, str]] = set()
-    for tree in trees("auditing"):
-        for function in ast.walk(tree):
-            if not isinstance(function, ast.FunctionDef):
-                continue
-            names: dict[str, set[str]] = {}
-            for node in ast.walk(function):
-                match node:
-                    case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                        names[name] = names.get(name, set()) | texts(value)
-            for node in ast.walk(function):
-                match node:
-                    case ast.Call(
-                        func=ast.Name(id="Finding") | ast.Attribute(attr="add"),
-                        args=[code, ast.Constant(value=str(severity)), *_],
-                    ) if severity in SEVERITIES:
-                        known = names.get(code.id) if isinstance(code, ast.Name) else None
-                        codes = texts(code) if known is None else known
-                        assert codes, ast.dump(code)
-                        found |= {(one, severity) for one in codes}
+    modules = list(trees("auditing"))
+    functions = (node for module in modules for node in ast.walk(module))
+    for function in functions:
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        assigned: dict[str, set[str]] = {}
+        for node in ast.walk(function):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    assigned[name] = assigned.get(name, set()) | texts(value)
+        for node in ast.walk(function):
+            match node:
+                case ast.Call(
+                    func=ast.Name(id="Finding") | ast.Attribute(attr="add"),
+                    args=[code, ast.Constant(value=str(severity)), *_],
+                ) if severity in SEVERITIES:
+                    codes = texts(code)
+                    if isinstance(code, ast.Name):
+                        codes = assigned.get(code.id) or arguments(function, code.id, modules)
+                    assert codes, ast.dump(code)
+                    found |= {(one, severity) for one in codes}
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
 
@@ -70,7 +70,7 @@ TWO = f"# {IDS[1].hex()}\n{KEYS[1].to_string()}\n"
         pytest.param(ONE[:-1], id="no last newline"),
         pytest.param(ONE + "\n", id="an empty line more"),
         pytest.param(ONE + "# note\n", id="a comment more"),
-        pytest.param(ONE + TWO.split("\n")[0] + "\n", id="an epoch without identity"),
+        pytest.param(ONE + TWO.partition("\n")[0] + "\n", id="an epoch without identity"),
         pytest.param(KEYS[0].to_string() + "\n", id="an identity without epoch"),
         pytest.param(ONE.replace("# ", "#"), id="no space"),
         pytest.param(ONE.replace("# ", "#  "), id="two spaces"),
@@ -103,10 +103,6 @@ def test_an_epoch_file_in_another_form_is_refused(text: str) -> None:
 # --- making epochs ----------------------------------------------------------------------------
 
 
-def counting() -> Iterator[int]:
-    return count(1)
-
-
 class Fixed:
     """Randomness that counts its calls, so that every epoch differs and none is by luck."""
 
@@ -117,9 +113,11 @@ class Fixed:
         return bytes((next(self._calls),)) * size
 
 
-def as_logged(new: NewEpoch, readers: Iterable[Identity], seq: int) -> Epoch:
+def as_logged(
+    new: NewEpoch, readers: Iterable[Identity], seq: int, *, history: bool = True
+) -> Epoch:
     keys = frozenset(reader.ed25519 for reader in readers)
-    return Epoch(new.id, new.recipient, new.sha256, len(new.data), keys, True, seq)
+    return Epoch(new.id, new.recipient, new.sha256, len(new.data), keys, history, seq)
 
 
 def test_a_new_epoch_opens_to_each_of_its_readers_and_to_nobody_else() -> None:
@@ -203,7 +201,7 @@ class Setting:
         new = new_epoch([reader.keys for reader in readers], earlier, self._random)
         self.made.append(new)
         self.files[epoch_name(new.id)] = new.data
-        self.state.epochs[new.id] = as_logged(new, readers, len(self.made))
+        self.state.epochs[new.id] = as_logged(new, readers, len(self.made), history=history)
         self.state.newest = new.id
         return new
 
@@ -311,22 +309,41 @@ def test_a_keyring_reads_each_file_once() -> None:
     assert ring.identity_of(second.id, setting.state) == second.identity
     ring._store = MemoryStore({})
     assert ring.identity_of(first.id, setting.state) == first.identity
+    setting.state.epochs.pop(first.id)
+    # The newest file was read, and is not looked for again.
     with pytest.raises(NoIdentityMatchError, match="0" * 16):
-        # The newest file was read and is not looked for again.
-        setting.state.epochs.pop(first.id)
         ring.identity_of(bytes(8), setting.state)
 
 
 def test_earlier_epochs_come_newest_first_and_only_those_that_open() -> None:
     setting = Setting()
+    first = setting.open([ME])
     setting.open([OTHER])
-    second = setting.open([ME, OTHER], history=False)
-    third = setting.open([ME, OTHER], history=False)
+    third = setting.open([ME, OTHER])
+    setting.files[epoch_name(third.id)] = age.encrypt_bytes(
+        format_epoch_file([(third.id, third.identity)]), [ME.keys.recipient]
+    )
+    data = setting.files[epoch_name(third.id)]
+    setting.state.epochs[third.id] = replace(
+        setting.state.epochs[third.id], sha256=hashlib.sha256(data).digest(), size=len(data)
+    )
     assert setting.keyring(ME).earlier(setting.state) == [
         (third.id, third.identity),
-        (second.id, second.identity),
+        (first.id, first.identity),
     ]
     assert setting.keyring(THIRD).earlier(setting.state) == []
+    assert setting.keyring(ME).earlier(State()) == []
+
+
+def test_what_was_withheld_once_is_in_no_later_file() -> None:
+    setting = Setting()
+    first = setting.open([ME])
+    second = setting.open([ME, OTHER], history=False)
+    third = setting.open([ME, OTHER, THIRD])
+    assert opened(setting, ME) == [0, 1, 2]
+    found = setting.keyring(ME).earlier(setting.state)
+    assert found == [(third.id, third.identity), (second.id, second.identity)]
+    assert first.id not in dict(found)
 
 
 def test_a_small_file_is_opened_through_its_epoch() -> None:

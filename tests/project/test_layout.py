@@ -33,9 +33,13 @@ ORDER: Final = (
     "localstate",
     "draft",
     "sealing",
+    "gathering",
     "reading",
     "vault",
+    "looking",
+    "extracting",
     "auditing",
+    "tending",
 )
 """The rooms of docs/spec.md's architecture, from the ground up; a package counts as one room."""
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 import os
 import time as _time
 from collections.abc import Callable
-from typing import Literal
+from threading import Lock
+from typing import Final, Literal, TypeAlias
 
 from vault.auditing.deep import audit_deep
 from vault.auditing.files import audit_files, expected_files
 from vault.auditing.logs import LogAudit, audit_log
+from vault.auditing.places import fetch
 from vault.auditing.record import record_audit
 from vault.auditing.report import (
     Anchor,
@@ -29,12 +31,21 @@ from vault.auditing.report import (
     in_order,
     verdict_of,
 )
-from vault.errors import FormatError, NotAVaultError, RollbackError, UnsupportedVersionError
+from vault.errors import (
+    FormatError,
+    NotAVaultError,
+    RollbackError,
+    StateError,
+    UnsupportedVersionError,
+    VerificationError,
+)
 from vault.identity import Identity
+from vault.layout import CHECKPOINT, LOG
 from vault.localstate import AuditRecord, LocalState, check_pin
+from vault.log.files import MAX_CHECKPOINT
 from vault.pipeline import Progress, ProgressCallback
 from vault.storage import LocalStore, Store
-from vault.tlog.checkpoint import SignedCheckpoint, parse_signed_checkpoint
+from vault.tlog.checkpoint import SignedCheckpoint, check_checkpoint, parse_signed_checkpoint
 from vault.tlog.merkle import MemoryTree
 from vault.vault import Vault, check_format
 
@@ -48,6 +59,10 @@ __all__ = [
     "audit",
     "record_audit",
 ]
+
+_ATTEMPTS: Final = 20
+
+_Pin: TypeAlias = SignedCheckpoint | FormatError | None
 
 
 def audit(
@@ -68,27 +83,38 @@ def audit(
     elsewhere): hold it against these. ``since_last``: trust this machine's last audit of the same
     log and read only what came since; the report's coverage says so.
 
-    Raises ``NotAVaultError`` and ``UnsupportedVersionError``, and ``FormatError`` for a
-    ``checkpoint`` that is none; nothing else about the vault is an exception.
+    ``progress`` may be called from several threads, one at a time. Writers may go on meanwhile.
+
+    Raises ``NotAVaultError``; ``UnsupportedVersionError`` where nothing is wrong but that a part is
+    of a later version, so that nobody can say ``intact``; and ``FormatError`` for a ``checkpoint``
+    that is none. Nothing else about the vault is an exception.
     """
     store = _store_of(vault)
     local = LocalState(state) if isinstance(state, (str, os.PathLike)) else state
     given = parse_signed_checkpoint(checkpoint) if checkpoint is not None else None
-    _check_is_vault(store)
+    later = _check_is_vault(store)
     meter = _Meter(progress)
-    log = audit_log(store, _trust(local if since_last else None), meter.event)
+    pin, log = _settled(store, local, since_last, meter.event)
+    if later is not None and not _is_first_version(log):
+        raise later
     trusted = log.trusted
     record = local.audit_record(log.vault) if local and log.vault and trusted else None
     expected = expected_files(log.events.values(), log.state)
     meter.total = sum(file.size for file in expected.values() if file.seq >= trusted)
-    found, files, size = audit_files(store, expected, log.known, trusted, meter.file)
+    found, files, size = audit_files(
+        store, expected, log.known, trusted, meter.file, complete=log.complete
+    )
     findings = [*log.findings, *found]
     unreadable = 0
     if identity is not None:
         damaged = {finding.place for finding in findings if finding.severity != "note"}
-        inner, unreadable = audit_deep(store, identity, log.events, log.state, damaged, meter.event)
+        inner, unreadable = audit_deep(
+            store, identity, log.events, log.state, expected, damaged, meter.event
+        )
         findings += inner
-    anchors = _anchors(log, local, vault_id, given, findings)
+    anchors = _anchors(log, pin, vault_id, given, findings)
+    if log.later is not None and verdict_of(findings) == "intact":
+        raise UnsupportedVersionError("log", "goes on in a later version", log.later)
     tree = log.tree
     coverage = Coverage(
         events=len(log.events),
@@ -121,32 +147,71 @@ def _store_of(vault: Vault | Store | str | os.PathLike[str]) -> Store:
     return vault
 
 
-def _check_is_vault(store: Store) -> None:
-    # A damaged or missing FORMAT is a finding; a place with nothing of a vault is a mistake.
+def _check_is_vault(store: Store) -> UnsupportedVersionError | None:
+    """Raise ``NotAVaultError`` for a place with nothing of a vault: a damaged or missing ``FORMAT``
+    alone is a finding. One of a later version is returned: the log knows better.
+    """
     try:
         check_format(store)
-    except UnsupportedVersionError:
-        raise
-    except (FormatError, NotAVaultError):
-        if not store.exists("log"):
-            raise
+    except UnsupportedVersionError as later:
+        return later
+    except (FormatError, StateError, OSError):
+        try:
+            log = store.exists(LOG)
+        except (StateError, OSError):
+            log = False
+        if not log:
+            raise NotAVaultError(store.place, "neither FORMAT nor log") from None
+    return None
+
+
+def _is_first_version(log: LogAudit) -> bool:
+    """Say whether all of a log is of version 1, so that a ``FORMAT`` of another one is damaged."""
+    return log.tree is not None and log.complete and log.later is None
+
+
+def _settled(
+    store: Store, local: LocalState | None, since_last: bool, step: Callable[[str], None]
+) -> tuple[_Pin, LogAudit]:
+    """Audit the log, again if it moved on meanwhile: a writer drops tiles that were superseded, and
+    a process beside this one moves the pin on.
+    """
+    trust = _trust(local if since_last else None)
+    for _ in range(_ATTEMPTS):
+        log = audit_log(store, trust, step)
+        pin = _pin(local, log.vault)
+        size = log.tree.size if log.tree is not None else 0
+        behind = isinstance(pin, SignedCheckpoint) and pin.checkpoint.size > size
+        altered = any(finding.severity != "note" for finding in log.findings)
+        if not (behind or altered) or fetch(store, CHECKPOINT, MAX_CHECKPOINT) == log.raw:
+            break
+    return pin, log
+
+
+def _pin(local: LocalState | None, vault: bytes | None) -> _Pin:
+    try:
+        return local.pin(vault) if local is not None and vault is not None else None
+    except FormatError as error:
+        return error
 
 
 class _Meter:
-    """Adds up progress and calls back."""
+    """Adds up progress and calls back, one thread at a time."""
 
     def __init__(self, callback: ProgressCallback | None) -> None:
         self._callback = callback
+        self._lock = Lock()
         self._done = 0
         self.total = 0
 
     def event(self, place: str) -> None:
-        if self._callback is not None:
-            self._callback(Progress("audit", self._done, self.total, place))
+        self.file(place, 0)
 
     def file(self, name: str, count: int) -> None:
-        self._done += count
-        self.event(name)
+        if self._callback is not None:
+            with self._lock:
+                self._done += count
+                self._callback(Progress("audit", self._done, self.total, name))
 
 
 def _trust(local: LocalState | None) -> Callable[[bytes, MemoryTree], int]:
@@ -163,7 +228,7 @@ def _trust(local: LocalState | None) -> Callable[[bytes, MemoryTree], int]:
 
 def _anchors(
     log: LogAudit,
-    local: LocalState | None,
+    pin: _Pin,
     vault_id: bytes | None,
     given: SignedCheckpoint | None,
     findings: list[Finding],
@@ -179,12 +244,11 @@ def _anchors(
         # An id that can't be read is damage, which is reported; one that differs is another vault.
         if log.vault is not None:
             findings.append(Finding("vault-id", "contradicted", "event 0", log.vault.hex()))
-    try:
-        pin = local.pin(log.vault) if local is not None and log.vault is not None else None
+    if isinstance(pin, FormatError):
+        anchors.append(Anchor("pin", "failed", str(pin)))
+        findings.append(Finding("pin-damaged", "note", pin.where, pin.why))
+    else:
         anchors.append(_held("pin", pin, log, findings))
-    except FormatError as error:
-        anchors.append(Anchor("pin", "failed", str(error)))
-        findings.append(Finding("pin-damaged", "note", error.where, error.why))
     anchors.append(_held("checkpoint", given, log, findings))
     anchors.append(Anchor("cosigners", "absent"))
     anchors.append(Anchor("timestamps", "absent"))
@@ -207,9 +271,21 @@ def _held(
         check_pin(kept.checkpoint, origin, size, log.tree, kind)
     except RollbackError as error:
         code = "rollback" if kept.checkpoint.size > size else "fork"
-        findings.append(Finding(code, "contradicted", kind, error.why))
-        return Anchor(kind, "failed", error.why)
+        detail = f"{error.why}; {_signer_of(kept, log)}"
+        findings.append(Finding(code, "contradicted", kind, detail))
+        return Anchor(kind, "failed", detail)
     return Anchor(kind, "matched", f"size {kept.checkpoint.size}")
+
+
+def _signer_of(kept: SignedCheckpoint, log: LogAudit) -> str:
+    """Say who signed a checkpoint that this log does not contain, as far as its roster knows."""
+    for member in log.state.members.values():
+        try:
+            check_checkpoint(kept, member.keys.ed25519, member.keys.ml_dsa_44)
+        except VerificationError:
+            continue
+        return f"signed by {member.keys.fingerprint.hex()}"
+    return "signed by nobody on this roster"
 
 
 def _remember(report: Report, log: LogAudit, local: LocalState | None, now: int) -> None:
@@ -217,7 +293,9 @@ def _remember(report: Report, log: LogAudit, local: LocalState | None, now: int)
         return
     if report.vault is None or report.root is None:
         return
-    local.set_pin(report.vault, log.signed.raw)
+    # A pin that can't be read is not replaced: what it knew is for its owner to give up.
+    if all(anchor.status != "failed" for anchor in report.anchors if anchor.kind == "pin"):
+        local.set_pin(report.vault, log.signed.raw)
     read = report.coverage.evidence_read if report.coverage.since else now
     record = AuditRecord(report.size, report.root.hex(), now, now if read is None else read)
     local.set_audit_record(report.vault, record)

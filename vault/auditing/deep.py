@@ -1,94 +1,172 @@
-"""What only a reader can check: fields, key files, bags, items (the ``deep`` part of an audit)."""
+"""What only a reader can check: epochs, fields, key files, bags, items (``deep`` in an audit)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, final
 
+from vault.auditing.files import ExpectedFile
+from vault.auditing.places import digest_of
 from vault.auditing.report import Finding
+from vault.codec import Value
 from vault.commitment import FIELDS_LABEL, fields_root, values_of
-from vault.custody import BundleState, State
-from vault.errors import DecryptionError, NoIdentityMatchError, VaultError, VerificationError
+from vault.custody import BundleState, Epoch, Grant, State
+from vault.errors import (
+    DecryptionError,
+    NotAVaultError,
+    ProofError,
+    VaultError,
+    VerificationError,
+)
 from vault.event import MAX_FIELDS_FILE, Event, FieldsHeader, parse_fields_file
 from vault.identity import Identity
-from vault.keyring import Keyring
-from vault.layout import bundle_directory, fields_name
+from vault.keyring import Keyring, check_epoch_file, read_whole
+from vault.layout import bundle_key_name, epoch_name, fields_name, history_name
 from vault.reading import BundleReading, bundle_identity
 from vault.storage import Store
 
 __all__ = ["audit_deep"]
 
+_MAX_FIELDS: Final = MAX_FIELDS_FILE + MAX_FIELDS_FILE // 8
+
 
 def audit_deep(
     store: Store,
     identity: Identity,
-    events: dict[int, Event],
+    events: Mapping[int, Event],
     state: State,
+    expected: Mapping[str, ExpectedFile],
     damaged: set[str],
     step: Callable[[str], None],
 ) -> tuple[list[Finding], int]:
-    """Decrypt all that ``identity`` can; return findings, and how many things it can't open.
+    """Decrypt all that ``identity`` can; return findings, and how many events' private parts are
+    not open to it.
 
-    What is in a file that ``damaged`` names is not looked at: that is reported already.
+    What is in a file that ``damaged`` names is not looked at: that is reported already. What can't
+    be read as the events say is ``contradicted`` only if the stored bytes are those that were
+    logged; otherwise they are ``altered``.
     """
-    findings: list[Finding] = []
+    deep = _Deep(store, identity, state, expected, damaged, step, Keyring(store, identity))
+    findings = [*deep.epochs()]
     unreadable = 0
-    keyring = Keyring(store, identity)
     for event in events.values():
         bundle = state.bundles.get(event.bundle) if event.bundle is not None else None
-        if bundle is not None and bundle.destroyed is not None:
+        if event.sealed is None or (bundle is not None and bundle.destroyed is not None):
             continue
-        place = f"event {event.seq}"
-        step(place)
-        try:
-            fields = _fields(keyring, event, state, damaged)
-            if fields is None:
-                continue
-            if event.type == "bundle.sealed" and bundle is not None:
-                _bundle(store, keyring, bundle, state, fields, damaged)
-        except NoIdentityMatchError:
+        step(f"event {event.seq}")
+        if deep.opens(event.sealed.epoch):
+            findings += deep.event(event, bundle)
+        else:
             unreadable += 1
-        except (VaultError, OSError) as error:
-            findings.append(_finding(error, event))
     return findings, unreadable
 
 
-def _finding(error: Exception, event: Event) -> Finding:
-    # The stored bytes are those that were signed (the file layer saw to that), so what they hold
-    # contradicts the event that commits to them.
-    place = f"event {event.seq}"
-    if isinstance(error, DecryptionError):
-        return Finding("not-decryptable", "contradicted", place, str(error))
-    code = error.code if isinstance(error, VerificationError) else "contents"
-    return Finding(f"private-{code}", "contradicted", place, str(error))
+@final
+@dataclass(frozen=True, slots=True)
+class _Deep:
+    store: Store
+    identity: Identity
+    state: State
+    expected: Mapping[str, ExpectedFile]
+    damaged: set[str]
+    step: Callable[[str], None]
+    keyring: Keyring
 
+    def opens(self, epoch: bytes) -> bool:
+        """Say whether an epoch is open to the identity; why not, :meth:`epochs` has said."""
+        try:
+            self.keyring.identity_of(epoch, self.state)
+        except NotAVaultError:
+            raise
+        except (VaultError, OSError):
+            return False
+        return True
 
-def _fields(
-    keyring: Keyring, event: Event, state: State, damaged: set[str]
-) -> dict[str, object] | None:
-    if event.sealed is None or event.fields is None:
-        return {}
-    name = fields_name(event.sealed.sha256)
-    if name in damaged:
-        return None
-    limit = MAX_FIELDS_FILE + MAX_FIELDS_FILE // 8
-    plaintext = keyring.open_file(name, event.sealed, state, limit)
-    fields = parse_fields_file(plaintext, FieldsHeader.of(event))
-    if fields_root(FIELDS_LABEL, fields) != event.fields:
-        raise VerificationError("fields", "not those that the event commits to", name)
-    return dict(values_of(fields))
+    # --- the keyring --------------------------------------------------------------------------
 
+    def epochs(self) -> Iterator[Finding]:
+        """Check every file that the log says opens epochs to the identity."""
+        me = self.identity.ed25519
+        for epoch in self.state.epochs.values():
+            if me in epoch.readers:
+                yield from self._key_file(epoch_name(epoch.id), epoch, {epoch.id})
+        for grant in self.state.grants:
+            if grant.reader == me:
+                yield from self._key_file(history_name(grant.sha256), grant, set(grant.epochs))
 
-def _bundle(
-    store: Store,
-    keyring: Keyring,
-    bundle: BundleState,
-    state: State,
-    fields: dict[str, object],
-    damaged: set[str],
-) -> None:
-    directory = bundle_directory(bundle.id)
-    if any(name.startswith(f"{directory}/") for name in damaged):
-        return
-    identity = bundle_identity(store, keyring, bundle, state)
-    with BundleReading(store, bundle, identity, fields) as reading:  # type: ignore[arg-type]
-        reading.check()
+    def _key_file(self, name: str, file: Epoch | Grant, opens: set[bytes]) -> Iterator[Finding]:
+        if name in self.damaged:
+            return
+        try:
+            data = read_whole(self.store, name, file.sha256, file.size)
+            found = check_epoch_file(data, self.identity, self.state.epochs, name)
+            if not opens <= found.keys():
+                raise ProofError("epoch file", "does not open what the log says", name)
+        except NotAVaultError:
+            raise
+        except (VaultError, OSError) as error:
+            yield from self._judge(error, self.expected[name].seq, [name])
+
+    # --- events -------------------------------------------------------------------------------
+
+    def event(self, event: Event, bundle: BundleState | None) -> Iterator[Finding]:
+        """Check an event's fields, and what is in the bundle that it sealed."""
+        assert event.sealed is not None
+        files = [fields_name(event.sealed.sha256)]
+        if files[0] in self.damaged:
+            return
+        try:
+            fields = self._fields(event)
+            if bundle is not None and event.seq == bundle.seq:
+                files = self._files_of(bundle)
+                if self.damaged.isdisjoint(files):
+                    self._bundle(bundle, fields)
+        except NotAVaultError:
+            raise
+        except (VaultError, OSError) as error:
+            yield from self._judge(error, event.seq, files)
+
+    def _fields(self, event: Event) -> dict[str, Value]:
+        assert event.sealed is not None
+        name = fields_name(event.sealed.sha256)
+        plaintext = self.keyring.open_file(name, event.sealed, self.state, _MAX_FIELDS)
+        fields = parse_fields_file(plaintext, FieldsHeader.of(event))
+        if fields_root(FIELDS_LABEL, fields) != event.fields:
+            raise VerificationError("fields", "not those that the event commits to", name)
+        return values_of(fields)
+
+    def _files_of(self, bundle: BundleState) -> list[str]:
+        file = bundle.key_file
+        key = bundle_key_name(bundle.id, file.epoch, file.sha256)
+        return [key, *(part.name for part in self.expected.values() if part.seq == bundle.seq)]
+
+    def _bundle(self, bundle: BundleState, fields: dict[str, Value]) -> None:
+        identity = bundle_identity(self.store, self.keyring, bundle, self.state)
+        with BundleReading(self.store, bundle, identity, fields) as reading:
+            reading.check(lambda _: self.step(f"event {bundle.seq}"))
+
+    # --- whose fault --------------------------------------------------------------------------
+
+    def _judge(self, error: Exception, seq: int, files: list[str]) -> Iterator[Finding]:
+        place = f"event {seq}"
+        if isinstance(error, OSError):
+            name = str(error.filename or place)
+            yield Finding("unreadable", "altered", place, f"{name}: {error.strerror}")
+            return
+        # An audit that trusts an earlier one has not read these files; and a medium may fail.
+        altered = [name for name in dict.fromkeys(files) if not self._is_as_logged(name)]
+        for name in altered:
+            detail = f"not the SHA-256 that was logged, event {self.expected[name].seq}"
+            yield Finding("digest", "altered", name, detail)
+        if altered:
+            return
+        if isinstance(error, DecryptionError):
+            yield Finding("not-decryptable", "contradicted", place, str(error))
+            return
+        code = error.code if isinstance(error, VerificationError) else "contents"
+        yield Finding(f"private-{code}", "contradicted", place, str(error))
+
+    def _is_as_logged(self, name: str) -> bool:
+        digest = digest_of(self.store, name, lambda *_: self.step(name))
+        return digest == self.expected[name].sha256

@@ -7,19 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, final
 
+from vault.auditing.places import fetch, is_file, list_files
 from vault.auditing.report import Finding
 from vault.custody import Custody, State
 from vault.errors import (
     FormatError,
     SignatureError,
-    UnknownKeyError,
     UnsupportedVersionError,
     VerificationError,
 )
 from vault.event import Event, check_event_signature, parse_event
-from vault.layout import CHECKPOINT
-from vault.log import read_checkpoint, tile_name
-from vault.storage import Store
+from vault.layout import CHECKPOINT, LOG
+from vault.log.files import MAX_CHECKPOINT, max_size, tile_name
+from vault.storage import PENDING, Store
+from vault.storage.base import is_reserved_room
 from vault.tlog.checkpoint import SignedCheckpoint, check_checkpoint, parse_signed_checkpoint
 from vault.tlog.merkle import MemoryTree, leaf_hash
 from vault.tlog.tiles import (
@@ -36,7 +37,8 @@ from vault.tlog.tiles import (
 
 __all__ = ["LogAudit", "audit_log"]
 
-_MAX_SIZE: Final = 2**32
+_SPARE: Final = 64
+_TORN: Final = frozenset(("checkpoint-damaged", "checkpoint-missing"))
 
 
 @final
@@ -44,18 +46,23 @@ _MAX_SIZE: Final = 2**32
 class LogAudit:
     """What the log layer leaves to the others.
 
-    ``tree`` is None if no tree has the checkpoint's root. ``events`` holds every event whose bytes
-    are in the tree; ``known`` the names of files below ``log/`` that belong there.
+    ``raw`` is ``log/checkpoint`` as it was read (None: not to be read), ``signed`` the checkpoint
+    that the rest was held against. ``tree`` is None if no tree has the checkpoint's root.
+    ``events`` holds every event whose bytes are in the tree; ``known`` the names of files below
+    ``log/`` that belong there. ``later`` is the first event of a later version, if any.
     """
 
     findings: list[Finding] = field(default_factory=list)
+    raw: bytes | None = None
     signed: SignedCheckpoint | None = None
+    pending: SignedCheckpoint | None = None
     tree: MemoryTree | None = None
     custody: Custody = field(default_factory=Custody)
     events: dict[int, Event] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     vault: bytes | None = None
     complete: bool = False
+    later: str | None = None
     trusted: int = 0
 
     @property
@@ -74,55 +81,68 @@ def audit_log(
 ) -> LogAudit:
     """Audit everything below ``log/``.
 
-    ``trust(vault id, tree)`` says how many events an earlier audit of exactly this tree has checked:
-    their signatures are not checked again.
+    ``trust(vault id, tree)`` says how many events an earlier audit of exactly this tree has
+    checked: their signatures are not checked again.
     """
     audit = LogAudit()
     _checkpoint(store, audit)
     if audit.signed is None:
         return audit
+    stored, trouble = list_files(store, f"{LOG}/tile")
+    audit.findings += trouble
+    bundles = -(-audit.signed.checkpoint.size // TILE_WIDTH)
+    if bundles > 2 * len(stored) + _SPARE:
+        # A size is only a number: what is read in its name is bounded by what is there.
+        detail = f"{bundles} files are signed for, {len(stored)} are there"
+        audit.add("entries-missing", "altered", f"{LOG}/tile/entries", detail)
+        return audit
     entries = _entries(store, audit)
     _tiles(store, audit, entries, step)
     if audit.tree is not None:
+        _superseded(store, audit, entries, stored)
         _events(audit, entries, trust, step)
+        _fork(audit)
     return audit
 
 
 def _checkpoint(store: Store, audit: LogAudit) -> None:
-    pending = store.pending()
-    raw = read_checkpoint(store)
-    signed = None
-    audit.known.update((CHECKPOINT, f"{CHECKPOINT}.next"))
-    try:
-        signed = parse_signed_checkpoint(raw) if raw is not None else None
-    except FormatError as error:
-        audit.add("checkpoint-damaged", "altered", CHECKPOINT, error.why)
-    if raw is None:
-        audit.add("checkpoint-missing", "altered", CHECKPOINT)
-    if pending is not None:
-        try:
-            following = parse_signed_checkpoint(pending)
-        except FormatError:
-            audit.add("pending-torn", "note", f"{CHECKPOINT}.next")
-        else:
-            audit.add("pending-commit", "note", f"{CHECKPOINT}.next")
-            if signed is None:
-                # What FAT leaves of a rename that the power interrupted: the next writer finishes.
-                audit.findings = [one for one in audit.findings if one.severity == "note"]
-                signed = following
-    if signed is not None and not 0 < signed.checkpoint.size <= _MAX_SIZE:
-        audit.add("checkpoint-damaged", "altered", CHECKPOINT, "no log has that size")
-        signed = None
-    audit.signed = signed
+    audit.known.update((CHECKPOINT, PENDING))
+    # The pending one first: between the readings it may become the checkpoint.
+    pending = fetch(store, PENDING, MAX_CHECKPOINT)
+    raw = fetch(store, CHECKPOINT, MAX_CHECKPOINT, "checkpoint-missing")
+    if isinstance(raw, Finding):
+        audit.findings.append(raw)
+    else:
+        audit.raw = raw
+        audit.signed = _parsed(raw)
+        if audit.signed is None:
+            audit.add("checkpoint-damaged", "altered", CHECKPOINT, "not a checkpoint")
+    if isinstance(pending, Finding) or is_reserved_room(pending) or pending == raw:
+        return
+    audit.pending = _parsed(pending)
+    if audit.pending is None:
+        audit.add("pending-torn", "note", PENDING)
+    elif any(one.code in _TORN for one in audit.findings):
+        # What FAT leaves of a rename that the power interrupted: the next writer finishes.
+        audit.findings.clear()
+        audit.add("pending-commit", "note", PENDING, "the checkpoint itself is missing or torn")
+        audit.signed = audit.pending
+    else:
+        audit.add("pending-commit", "note", PENDING)
 
 
-def _fetch(store: Store, tile: Tile) -> bytes | None:
-    """Return a tile's bytes, one byte more at most than it can have; None if it is missing."""
-    limit = TILE_WIDTH * (2 + 65535) if tile.level == ENTRIES else TILE_WIDTH * 32
+def _parsed(raw: bytes) -> SignedCheckpoint | None:
     try:
-        return store.read(tile_name(tile), 0, limit + 1)
-    except FileNotFoundError:
+        signed = parse_signed_checkpoint(raw)
+    except FormatError:
         return None
+    return signed if signed.checkpoint.size else None
+
+
+def _fetch(store: Store, tile: Tile) -> bytes | Finding:
+    """Return a tile's bytes, one byte more at most than it can have, or what is wrong with it."""
+    missing = "entries-missing" if tile.level == ENTRIES else "tile-missing"
+    return fetch(store, tile_name(tile), max_size(tile), missing)
 
 
 def _entries(store: Store, audit: LogAudit) -> dict[int, bytes]:
@@ -136,8 +156,8 @@ def _entries(store: Store, audit: LogAudit) -> dict[int, bytes]:
         name = tile_name(tile)
         audit.known.add(name)
         data = _fetch(store, tile)
-        if data is None:
-            audit.add("entries-missing", "altered", name)
+        if isinstance(data, Finding):
+            audit.findings.append(data)
             continue
         try:
             entries = parse_entry_bundle(data, tile.width)
@@ -165,30 +185,29 @@ def _tiles(
             if tree.root() == head.root:
                 audit.tree = tree
                 break
-    if audit.tree is None:
-        audit.add("root", "altered", CHECKPOINT, "neither entries nor tiles have the signed root")
-        return
     for tile in tiles:
         step(tile_name(tile))
         data = stored[tile]
-        if data is None:
-            audit.add("tile-missing", "altered", tile_name(tile))
-        elif data != tile_data(tile, audit.tree):
+        if isinstance(data, Finding):
+            audit.findings.append(data)
+        elif audit.tree is not None and data != tile_data(tile, audit.tree):
             audit.add("tile-damaged", "altered", tile_name(tile), "does not follow from the root")
+    if audit.tree is None:
+        audit.add("root", "altered", CHECKPOINT, "neither entries nor tiles have the signed root")
+        return
     for seq in list(entries):
         if leaves[seq] != audit.tree.hash(0, seq):
             name = tile_name(_bundle_of(seq, head.size))
             audit.add("entry-altered", "altered", name, f"event {seq}")
             del entries[seq]
-    _superseded(store, audit, entries)
 
 
-def _leaves_of_tiles(tiles: list[Tile], stored: dict[Tile, bytes | None]) -> list[bytes] | None:
+def _leaves_of_tiles(tiles: list[Tile], stored: dict[Tile, bytes | Finding]) -> list[bytes] | None:
     leaves: list[bytes] = []
     for tile in tiles:
         data = stored[tile]
         try:
-            leaves.extend(parse_tile(data or b"", tile.width))
+            leaves.extend(parse_tile(b"" if isinstance(data, Finding) else data, tile.width))
         except FormatError:
             return None
     return leaves
@@ -199,15 +218,16 @@ def _bundle_of(seq: int, size: int) -> Tile:
     return Tile(ENTRIES, index, min(TILE_WIDTH, size - index * TILE_WIDTH))
 
 
-def _superseded(store: Store, audit: LogAudit, entries: dict[int, bytes]) -> None:
+def _superseded(
+    store: Store, audit: LogAudit, entries: dict[int, bytes], stored: dict[str, int]
+) -> None:
     """Check partial tiles of earlier checkpoints that are still there: each begins its successor.
 
     They may be absent. Only the tiles at the right edge, and those that became full, can have any.
     """
     assert audit.tree is not None
-    names = {name: size for name, size in store.list("log/tile") if ".p/" in name}
-    for name in names:
-        if name in audit.known:
+    for name, size in stored.items():
+        if name in audit.known or not is_file(size):
             continue
         tile = _partial_named(name, audit.tree.size)
         if tile is None:
@@ -221,18 +241,22 @@ def _superseded(store: Store, audit: LogAudit, entries: dict[int, bytes]) -> Non
             expected = format_entry_bundle([entry for entry in wanted if entry is not None])
         else:
             expected = tile_data(tile, audit.tree)
-        if _fetch(store, tile) != expected:
+        data = _fetch(store, tile)
+        if isinstance(data, Finding):
+            # Dropped by a writer since it was listed, which is as well.
+            audit.findings += [data] if data.code == "unreadable" else []
+        elif data != expected:
             audit.add("tile-damaged", "altered", name, "does not begin what came after it")
 
 
 def _partial_named(name: str, size: int) -> Tile | None:
     try:
-        tile = parse_tile_path(name.removeprefix("log/"))
+        tile = parse_tile_path(name.removeprefix(f"{LOG}/"))
     except FormatError:
         return None
     count = size >> 8 * max(tile.level, 0)
     within = tile.index * TILE_WIDTH + tile.width <= count
-    return tile if within else None
+    return tile if tile.partial and within else None
 
 
 def _events(
@@ -258,6 +282,7 @@ def _events(
             event = parse_event(entries[seq])
         except UnsupportedVersionError as error:
             audit.add("version", "note", place, error.why)
+            audit.later = audit.later or place
             audit.complete = False
             continue
         except FormatError as error:
@@ -268,7 +293,13 @@ def _events(
         if seq >= audit.trusted:
             _check_event(audit, event, seq, place)
         if audit.complete:
-            for breach in audit.custody.apply(event):
+            breaches = audit.custody.apply(event)
+            if [breach.rule for breach in breaches] == ["version"]:
+                # An owner's decision, which is no breach to software that knows the version.
+                audit.add("version", "note", place, _of(event, breaches[0].detail))
+                audit.later = audit.later or place
+                continue
+            for breach in breaches:
                 audit.add(f"rule-{breach.rule}", "contradicted", place, _of(event, breach.detail))
     if not audit.complete:
         audit.add("custody-incomplete", "note", "log", "some events could not be read")
@@ -314,6 +345,26 @@ def _signer(audit: LogAudit, size: int) -> None:
         check_checkpoint(
             audit.signed, member.keys.ed25519, member.keys.ml_dsa_44, origin=audit.state.origin
         )
-    except (SignatureError, UnknownKeyError, VerificationError) as error:
+    except VerificationError as error:
         # Bytes that no key signed are damage; they say nothing of what anyone signed.
         audit.add("checkpoint-signature", "altered", CHECKPOINT, error.why)
+
+
+def _fork(audit: LogAudit) -> None:
+    """Report a pending checkpoint that a member signed, and that this log does not contain: one
+    key then signed two histories.
+    """
+    pending, tree = audit.pending, audit.tree
+    assert tree is not None
+    if pending is None or pending is audit.signed or pending.checkpoint.size > tree.size:
+        return
+    if pending.checkpoint.root == tree.root(pending.checkpoint.size):
+        return
+    for member in audit.state.members.values():
+        keys = member.keys
+        try:
+            check_checkpoint(pending, keys.ed25519, keys.ml_dsa_44, origin=audit.state.origin)
+        except VerificationError:
+            continue
+        detail = f"signed by {keys.fingerprint.hex()}"
+        audit.add("fork", "contradicted", PENDING, detail)

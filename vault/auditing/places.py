@@ -61,9 +61,7 @@ def list_files(store: Store, prefix: str = "") -> tuple[dict[str, int], list[Fin
     """
     found: dict[str, int] = {}
     try:
-        # One by one: what was listed before an error counts.
-        for name, size in store.list(prefix):
-            found[name] = size
+        found.update(store.list(prefix))  # what was listed before an error counts
     except NotAVaultError:
         raise
     except StateError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import final
 
 from vault.custody import holding, roster
+from vault.custody.holding import sealed_files
 from vault.custody.roster import changes_readers, vault_id
 from vault.custody.state import BundleState, Epoch, Grant, Member, Policy, Release, State
 from vault.errors import FormatError, VerificationError
@@ -87,6 +88,9 @@ class Custody:
         yield from self._check_closes(event)
         yield from self._check_actor(event)
         yield from self._check_epoch(event)
+        for digest in _private_files(event):
+            if digest in state.files:
+                yield "file-once", digest.hex()
         if event.type == "bundle.sealed":
             yield from holding.check_sealed(state, event)
         elif event.bundle is not None:
@@ -146,6 +150,7 @@ class Custody:
 
     def _apply(self, event: Event) -> None:
         state = self.state
+        state.files.update(_private_files(event))
         if event.type == "vault.created":
             roster.apply_created(state, event)
         elif event.type == "bundle.sealed":
@@ -162,3 +167,13 @@ class Custody:
                 state.waiting.append((event.seq, event.sealed.epoch))
             if event.type in roster.APPLY:
                 roster.APPLY[event.type](state, event)
+
+
+def _private_files(event: Event) -> tuple[bytes, ...]:
+    """Return the digests of the files that belong to this event alone.
+
+    Whoever could name another's file in an event of his own could have it deleted with a bundle of
+    his own, or pass another's evidence off as his. Each is encrypted at random, so no two are alike.
+    """
+    own = (event.sealed.sha256,) if event.sealed is not None else ()
+    return (*own, *sealed_files(event)) if event.type == "bundle.sealed" else own

@@ -8,7 +8,7 @@ from vault.custody.state import BundleState, Release, State
 from vault.event import Event, SealedFile
 from vault.layout import PART_SIZE
 
-__all__ = ["APPLY", "RULES", "apply_sealed", "check_chain", "check_sealed"]
+__all__ = ["APPLY", "RULES", "apply_sealed", "check_chain", "check_sealed", "sealed_files"]
 
 Broken = Iterator[tuple[str, str]]
 
@@ -35,6 +35,12 @@ def _seal(event: Event) -> tuple[tuple[tuple[bytes, int], ...], bytes, SealedFil
             pairs = tuple((bytes(one[0]), int(one[1])) for one in parts)  # type: ignore[index, arg-type]
             return pairs, key, SealedFile(sha256, size, epoch), items
     raise AssertionError("the schema was checked")
+
+
+def sealed_files(event: Event) -> tuple[bytes, ...]:
+    """Return the digests of a bundle's key, key file and parts."""
+    parts, key, key_file, _ = _seal(event)
+    return key, key_file.sha256, *(sha256 for sha256, _ in parts)
 
 
 def apply_sealed(state: State, event: Event) -> None:

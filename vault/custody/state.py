@@ -129,6 +129,7 @@ class State:
     waiting: list[tuple[int, bytes]] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
     bundles: dict[bytes, BundleState] = field(default_factory=dict)
+    files: set[bytes] = field(default_factory=set)
     last_actor: bytes = b""
 
     @property

@@ -43,6 +43,8 @@ VERSION: Final = 1
 EVENT_LABEL: Final = b"evidence-vault/event/v1\x00"
 MAX_EVENT: Final = 65535
 _MIN_FIELDS_FILE: Final = 4096
+_MAX_SEQ: Final = 2**53 - 1
+_MAX_TIME: Final = 253402300799  # the last second of the year 9999: every calendar can show it
 MAX_FIELDS_FILE: Final = 16 * 2**20
 _REQUIRED: Final = frozenset(("v", "seq", "type", "actor", "time", "data"))
 _OPTIONAL: Final = frozenset(("vault", "head", "bundle", "prev", "fields", "sealed", "closes"))
@@ -156,9 +158,9 @@ def _sized(value: dict[str, Value], name: str, size: int) -> bytes | None:
     return found
 
 
-def _whole(value: dict[str, Value], name: str) -> int:
+def _whole(value: dict[str, Value], name: str, most: int) -> int:
     found = value[name]
-    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 2**53:
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= most:
         raise FormatError("event", f"{name} is not an integer from 0")
     return found
 
@@ -183,10 +185,10 @@ def _event(value: dict[str, Value], body: bytes, sig: bytes, leaf: bytes) -> Eve
         case _:
             raise FormatError("event", "sealed is not [sha256, size, epoch]")
     event = Event(
-        seq=_whole(value, "seq"),
+        seq=_whole(value, "seq", _MAX_SEQ),
         type=schema.name,
         actor=actor,
-        time=_whole(value, "time"),
+        time=_whole(value, "time", _MAX_TIME),
         data=data,
         vault=_sized(value, "vault", 32),
         head=_sized(value, "head", 32),

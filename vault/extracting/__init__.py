@@ -14,14 +14,16 @@ import os
 import time as _time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, final
 
 from vault.access import AccessRecord, format_access_record
 from vault.bundle import Item
 from vault.codec import Packable, Value
-from vault.errors import DigestMismatchError, NoIdentityMatchError
+from vault.errors import DigestMismatchError, NoIdentityMatchError, PayloadError
 from vault.extracting.folder import NewFolder
 from vault.extracting.names import Change, SafeName, safe_names
+from vault.layout import bundle_directory
 from vault.pipeline import BUFFER_SIZE, Buffer, Progress, ProgressCallback
 from vault.reading import BundleReading
 from vault.vault import Vault
@@ -42,6 +44,7 @@ FILES: Final = "files"
 RECORD: Final = "record.json"
 ACCESS_RECORD: Final = "access-record.txt"
 _FORMAT: Final = "evidence-vault/record/v1"
+_END_OF_CALENDAR: Final = 253402300800
 
 
 @final
@@ -126,7 +129,11 @@ def _write(
 
     for item in stored:
         parts = (FILES, *names[item.number].parts)
-        folder.write(parts, lambda take, item=item: fill(item, take))  # type: ignore[misc]
+        try:
+            folder.write(parts, lambda take, item=item: fill(item, take))  # type: ignore[misc]
+        except PayloadError as error:
+            where = f"{bundle_directory(reading.bundle.id)}, item {item.number}"
+            raise error.at(where) from None
     return names
 
 
@@ -174,7 +181,7 @@ def _record(
         "vault": vault.id.hex(),
         "bundle": bundle.id.hex(),
         "event": bundle.seq,
-        "sealed_at": bundle.time,
+        "sealed_at": _utc(bundle.time),
         "sealed_by": vault.state.members[bundle.sealer].keys.fingerprint.hex(),
         "log_size": vault.size,
         "log_root": vault.root.hex(),
@@ -184,6 +191,13 @@ def _record(
     }
     # ASCII: a text that turns its direction, or a terminal, must not act on who looks at the file.
     return (json.dumps(value, indent=2, ensure_ascii=True) + "\n").encode("ascii")
+
+
+def _utc(time: int) -> str | int:
+    # An event may claim a time that no calendar has.
+    if time >= _END_OF_CALENDAR:
+        return time
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _access_record(

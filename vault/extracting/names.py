@@ -23,7 +23,9 @@ Change: TypeAlias = Literal[
 _MAX_COMPONENT: Final = 200  # bytes; 255 is what file systems take, and a number may be added
 _MAX_DEPTH: Final = 32
 _RESERVED: Final = frozenset('<>:"|?*\\')
-_DEVICE: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|\Z)", re.IGNORECASE)
+_DEVICE: Final = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|\Z)", re.IGNORECASE
+)
 
 
 @final

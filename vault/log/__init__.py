@@ -34,7 +34,8 @@ from vault.errors import (
     VerificationError,
 )
 from vault.event import Event, check_event_signature, parse_event
-from vault.layout import CHECKPOINT, LOG
+from vault.layout import CHECKPOINT
+from vault.log.files import max_size, read_checkpoint, read_entries, superseded, tile_name
 from vault.storage import Store
 from vault.tlog.checkpoint import (
     Checkpoint,
@@ -48,26 +49,13 @@ from vault.tlog.merkle import MemoryTree, leaf_hash
 from vault.tlog.tiles import (
     ENTRIES,
     TILE_WIDTH,
-    Tile,
     format_entry_bundle,
     new_tiles,
-    parse_entry_bundle,
     tile_data,
-    tile_path,
 )
 
-__all__ = [
-    "Log",
-    "Maker",
-    "Place",
-    "edge_tiles",
-    "read_checkpoint",
-    "read_entries",
-    "tile_name",
-    "wider_tiles",
-]
+__all__ = ["Log", "Maker", "Place"]
 
-_MAX_CHECKPOINT: Final = 65536
 _ATTEMPTS: Final = 100
 
 _logger = logging.getLogger("vault")
@@ -88,55 +76,6 @@ class Place:
 
 Maker: TypeAlias = Callable[[Place], Event]
 """Makes and signs an event for a place."""
-
-
-def tile_name(tile: Tile) -> str:
-    """Return the name of a tile in the store."""
-    return f"{LOG}/{tile_path(tile)}"
-
-
-def read_checkpoint(store: Store) -> bytes | None:
-    """Return the bytes of ``log/checkpoint``, or None if there is none."""
-    try:
-        return store.read(CHECKPOINT, 0, _MAX_CHECKPOINT)
-    except FileNotFoundError:
-        return None
-
-
-def wider_tiles(tile: Tile) -> Iterator[Tile]:
-    """Yield the tiles that can serve in the place of ``tile``: itself, then each wider one.
-
-    tlog-tiles, "Partial Tiles": a superseded partial tile may be gone once a wider one is there.
-    """
-    return (Tile(tile.level, tile.index, width) for width in range(tile.width, TILE_WIDTH + 1))
-
-
-def read_entries(store: Store, start: int, end: int, size: int) -> Iterator[bytes]:
-    """Yield entries ``start`` to ``end`` of a log of ``size``.
-
-    Raises ``FileNotFoundError`` where an entry bundle is gone and ``FormatError`` where one is not
-    in its format.
-    """
-    index = start // TILE_WIDTH
-    while index * TILE_WIDTH < end:
-        first = index * TILE_WIDTH
-        entries = _read_bundle(store, Tile(ENTRIES, index, min(TILE_WIDTH, size - first)))
-        yield from entries[max(0, start - first) : end - first]
-        index += 1
-
-
-def _read_bundle(store: Store, wanted: Tile) -> tuple[bytes, ...]:
-    for tile in wider_tiles(wanted):
-        name = tile_name(tile)
-        try:
-            data = store.read(name)
-        except FileNotFoundError:
-            continue
-        try:
-            return parse_entry_bundle(data, tile.width)[: wanted.width]
-        except FormatError as error:
-            raise error.at(name) from None
-    raise FileNotFoundError(tile_name(wanted))
 
 
 def _is_whole(raw: bytes | None) -> bool:
@@ -351,10 +290,11 @@ class Log:
     def check_tiles(self) -> None:
         """Raise unless every tile of this size is there with the bytes that its entries give."""
         for tile in new_tiles(0, self.size):
-            if tile.level != ENTRIES and self._store.read(tile_name(tile)) != tile_data(
+            name = tile_name(tile)
+            if tile.level != ENTRIES and self._store.read(name, 0, max_size(tile) + 1) != tile_data(
                 tile, self.tree
             ):
-                raise ProofError("tile", "does not follow from the entries", tile_name(tile))
+                raise ProofError("tile", "does not follow from the entries", name)
 
     def append(
         self, signer: CheckpointSigner, build: Callable[[State], Sequence[Maker]]
@@ -443,7 +383,7 @@ class Log:
             self.in_doubt = True
             return signed[0]
 
-        self._store.commit(self.raw, files, sign, judged=judged, clear=_superseded(old, new))
+        self._store.commit(self.raw, files, sign, judged=judged, clear=superseded(old, new))
         return signed[0]
 
     def _take(self, raw: bytes, events: Sequence[Event]) -> None:
@@ -465,8 +405,9 @@ class Log:
             if tile.partial:
                 continue
             try:
-                for name, _ in list(self._store.list(f"{tile_name(tile)}.p")):
-                    self._store.delete(name)
+                self._store.delete_tree(f"{tile_name(tile)}.p")
+            except FileNotFoundError:
+                pass
             except (OSError, StateError) as error:
                 _logger.warning("superseded tiles were not deleted: %s", error)
 
@@ -479,27 +420,3 @@ def _check_complete(state: State, last: Event) -> None:
     changes = last.type == "vault.created" or changes_readers(state, last)
     if not opens and (changes or state.due is not None):
         raise CustodyError("epoch-due", last.type, "its commit opens no epoch")
-
-
-def _superseded(old: int, new: int) -> dict[str, frozenset[str]]:
-    """Return the directories of partial tiles that a commit writes to, each with what stays in it.
-
-    Only the partial tile of the present checkpoint does: older ones are superseded, and wider ones
-    are left over from a commit that never was.
-    """
-    keep: dict[str, frozenset[str]] = {}
-    present = {(tile.level, tile.index): tile.width for tile in edge_tiles(old)}
-    for tile in new_tiles(old, new):
-        directory = tile_name(Tile(tile.level, tile.index)) + ".p"
-        width = present.get((tile.level, tile.index))
-        keep[directory] = frozenset((str(width),) if width else ())
-    return keep
-
-
-def edge_tiles(size: int) -> Iterator[Tile]:
-    """Yield the partial tiles of a tree of ``size`` leaves."""
-    level = ENTRIES
-    while count := size >> 8 * max(level, 0):
-        if count % TILE_WIDTH:
-            yield Tile(level, count // TILE_WIDTH, count % TILE_WIDTH)
-        level += 1
