@@ -217,7 +217,10 @@ class CustodyError(VaultError):
 
     def __init__(self, rule: str, event: str, detail: str = "") -> None:
         super().__init__(
-            f"{event}: {rule}{': ' if detail else ''}{detail}", rule=rule, event=event, detail=detail
+            f"{event}: {rule}{': ' if detail else ''}{detail}",
+            rule=rule,
+            event=event,
+            detail=detail,
         )
         self.rule = rule
         self.event = event

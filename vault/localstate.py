@@ -21,10 +21,11 @@ from typing import Final, final
 from filelock import FileLock
 
 from vault.errors import FormatError, RollbackError
+from vault.log import Log
 from vault.tlog.checkpoint import Checkpoint, SignedCheckpoint, parse_signed_checkpoint
 from vault.tlog.merkle import HashReader, tree_root
 
-__all__ = ["AuditRecord", "LocalState", "check_pin"]
+__all__ = ["AuditRecord", "LocalState", "check_pin", "keep_pin"]
 
 _PATIENCE: Final = 10.0
 
@@ -143,3 +144,19 @@ def check_pin(pin: Checkpoint, origin: str, size: int, tree: HashReader, where: 
         raise RollbackError(
             "log", "another history than this machine has seen", where, expected=pin.size
         )
+
+
+def keep_pin(local: LocalState, log: Log, place: str) -> None:
+    """Hold a log against this machine's pin, and move the pin on to it.
+
+    Raises ``RollbackError``, or ``FormatError`` for a pin that is damaged.
+    """
+    state = log.state
+    pin = local.pin(state.vault)
+    if pin is not None:
+        if pin.checkpoint.size > log.size:
+            # Another process may have appended, and moved the pin on, since the log was read.
+            log.refresh()
+        check_pin(pin.checkpoint, state.origin, log.size, log.tree, place)
+    if log.raw is not None and not log.breaches and (pin is None or pin.raw != log.raw):
+        local.set_pin(state.vault, log.raw)

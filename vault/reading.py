@@ -11,17 +11,20 @@ from typing import Final, final
 from vault import age
 from vault.bundle import Item, PartsReader, check_bag, parse_bundle_key, read_items
 from vault.codec import Value
-from vault.commitment import items_root
+from vault.commitment import FIELDS_LABEL, Field, fields_root, items_root
 from vault.custody import BundleState, State
 from vault.errors import DigestMismatchError, FormatError, NotFoundError, ProofError, StateError
+from vault.event import MAX_FIELDS_FILE, Event, FieldsHeader, parse_fields_file
 from vault.keyring import Keyring
-from vault.layout import bundle_key_name
+from vault.layout import bundle_key_name, fields_name
 from vault.pipeline import Buffer
 from vault.storage import Store
 
-__all__ = ["BundleReading", "ItemReader", "bundle_identity"]
+__all__ = ["BundleReading", "ItemReader", "bundle_identity", "read_fields"]
 
 _MAX_KEY_FILE: Final = 4096
+_MAX_FIELDS: Final = MAX_FIELDS_FILE + MAX_FIELDS_FILE // 8
+"""The longest plaintext of a fields file, with its padding."""
 
 
 def bundle_identity(
@@ -32,6 +35,24 @@ def bundle_identity(
     name = bundle_key_name(bundle.id, file.epoch, file.sha256)
     plaintext = keyring.open_file(name, file, state, _MAX_KEY_FILE)
     return parse_bundle_key(plaintext, bundle.key)
+
+
+def read_fields(keyring: Keyring, event: Event, state: State) -> tuple[Field, ...]:
+    """Return the private fields of an event that has some.
+
+    Raises the errors of :meth:`Keyring.open_file`, ``FormatError``, or ``ProofError`` for fields
+    that are not those that the event commits to.
+    """
+    assert event.sealed is not None
+    where = fields_name(event.sealed.sha256)
+    plaintext = keyring.open_file(where, event.sealed, state, _MAX_FIELDS)
+    try:
+        fields = parse_fields_file(plaintext, FieldsHeader.of(event))
+    except FormatError as error:
+        raise error.at(where) from None
+    if fields_root(FIELDS_LABEL, fields) != event.fields:
+        raise ProofError("fields", "not those that the event commits to", where)
+    return fields
 
 
 @final

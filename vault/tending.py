@@ -12,11 +12,12 @@ from typing import Final, Literal, TypeAlias, final
 
 from vault.auditing.files import expected_files
 from vault.errors import FormatError, RollbackError, VaultError
+from vault.founding import check_format
 from vault.layout import FORMAT_NAME, LOG
 from vault.localstate import LocalState, check_pin
 from vault.log import Log
 from vault.storage import Store
-from vault.vault import Vault, check_format
+from vault.vault import Vault
 
 __all__ = ["EARLIEST_CLOCK", "Condition", "PinState", "tend"]
 

@@ -7,40 +7,35 @@ everything that it appends. Several threads may read from one; writers have one 
 from __future__ import annotations
 
 import os
-import re
 import time as _time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Final, final
+from typing import final
 
 from vault.codec import Packable, Value
-from vault.commitment import FIELDS_LABEL, fields_root, values_of
+from vault.commitment import values_of
 from vault.custody import Breach, BundleState, Policy, State
 from vault.draft import Clock, Draft, Random, commit_event_fields, exact_time
 from vault.errors import (
     AmbiguousError,
     CustodyError,
-    FormatError,
     NoIdentityMatchError,
-    NotAVaultError,
     NotFoundError,
-    ProofError,
     StateError,
     UnknownVaultError,
-    UnsupportedVersionError,
     VaultError,
     VaultExistsError,
     VerificationError,
 )
-from vault.event import EVENT_TYPES, MAX_FIELDS_FILE, Event, FieldsHeader, parse_fields_file
+from vault.event import EVENT_TYPES, Event
+from vault.founding import check_format, claim, first_drafts, unmake
 from vault.identity import Card, Identity
-from vault.keyring import Keyring, NewEpoch, new_epoch
-from vault.layout import FORMAT_CONTENT, FORMAT_NAME, epoch_name, fields_name
-from vault.localstate import LocalState, check_pin
+from vault.keyring import Keyring, NewEpoch
+from vault.localstate import LocalState, keep_pin
 from vault.log import Log
 from vault.pipeline import ProgressCallback
-from vault.reading import BundleReading, ItemReader, bundle_identity
+from vault.reading import BundleReading, ItemReader, bundle_identity, read_fields
 from vault.sealing import SealWriter
 from vault.storage import LocalStore, Store
 from vault.tlog.merkle import HashReader
@@ -48,9 +43,6 @@ from vault.tlog.merkle import HashReader
 __all__ = ["Vault"]
 
 Place = str | os.PathLike[str]
-
-# FORMAT has 17 bytes; more digits than these belong to no version.
-_LATER_FORMAT: Final = re.compile(rb"evidence-vault/([2-9]|[1-9][0-9]{1,8})\n\Z")
 
 
 @final
@@ -111,87 +103,19 @@ class Vault:
             raise VaultExistsError(store.place, "not empty")
         claimed = False
         try:
-            claimed = vault._claim()
-            vault._initialise(readers, fields or {}, policy or Policy())
+            claimed = claim(store)
+            drafts = first_drafts(
+                store, identity, readers, fields or {}, policy or Policy(), vault._draft, random
+            )
+            vault._log.append(identity, lambda _: drafts)
         except BaseException:
             with suppress(OSError, StateError):  # the first error is the one to report
-                vault._unmake(claimed)
+                unmake(store, claimed=claimed)
             raise
         vault._settle()
         if local is not None:
             local.set_known(vault.id)
         return vault
-
-    def _claim(self) -> bool:
-        """Write ``FORMAT``, which only one of several that make a vault here at once can do."""
-        try:
-            self._write_small(FORMAT_NAME, FORMAT_CONTENT)
-        except FileExistsError:
-            raise VaultExistsError(self.store.place, "not empty") from None
-        return True
-
-    def _unmake(self, claimed: bool) -> None:
-        if claimed:
-            for name in {name.split("/")[0] for name, _ in self.store.list()}:
-                self.store.delete(name) if name == FORMAT_NAME else self.store.delete_tree(name)
-        self.store.close()
-        if isinstance(self.store, LocalStore) and not any(True for _ in self.store.list()):
-            self.store.unmake()
-
-    def _initialise(
-        self, readers: Sequence[Card | Identity], fields: Mapping[str, Packable], policy: Policy
-    ) -> None:
-        identity = self._identity()
-        unique = {reader.proven.keys.ed25519: reader for reader in readers}
-        epoch = new_epoch([reader.proven.keys for reader in unique.values()], (), self._random)
-        created = self._draft(
-            "vault.created",
-            fields,
-            epoch=epoch,
-            policy=policy,
-            data={
-                "nonce": self._random(32),
-                "keys": identity.proven.to_data(),
-                "policy": policy.to_data(),
-            },
-        )
-        admissions = [
-            self._draft(
-                "member.admitted",
-                {"member.name": reader.name} if isinstance(reader, Card) else {},
-                epoch=epoch,
-                policy=policy,
-                data={
-                    "keys": reader.proven.to_data(),
-                    "roles": ("custodian", "owner", "reader")
-                    if key == identity.ed25519
-                    else ("reader",),
-                    "history": True,
-                },
-            )
-            for key, reader in unique.items()
-        ]
-        opened = self._epoch_draft(epoch, unique, policy, history=True)
-        self._write_small(epoch_name(epoch.id), epoch.data)
-        drafts = [created, *admissions, opened]
-        self._log.append(identity, lambda _: drafts)
-
-    def _epoch_draft(
-        self, epoch: NewEpoch, readers: Mapping[bytes, object], policy: Policy, *, history: bool
-    ) -> Draft:
-        return self._draft(
-            "epoch.opened",
-            {},
-            epoch=epoch,
-            policy=policy,
-            data={
-                "epoch": epoch.id,
-                "recipient": epoch.recipient,
-                "file": (epoch.sha256, len(epoch.data)),
-                "readers": sorted(readers),
-                "history": history,
-            },
-        )
 
     @classmethod
     def open(
@@ -251,20 +175,8 @@ class Vault:
         return moved
 
     def _remember(self) -> None:
-        if self._local is None:
-            return
-        pin = self._local.pin(self.id)
-        if pin is not None:
-            if pin.checkpoint.size > self.size:
-                # Another process may have appended, and moved the pin on, since the log was read.
-                self._log.refresh()
-            check_pin(
-                pin.checkpoint, self.state.origin, self.size, self._log.tree, self.store.place
-            )
-        raw = self._log.raw
-        assert raw is not None
-        if not self._log.breaches and (pin is None or pin.raw != raw):
-            self._local.set_pin(self.id, raw)
+        if self._local is not None:
+            keep_pin(self._local, self._log, self.store.place)
 
     def _settle(self) -> None:
         """Remember what was just written: it is durable, and must not look as if it failed."""
@@ -347,19 +259,9 @@ class Vault:
         ``DigestMismatchError``, ``FormatError``, or ``ProofError`` if they are not those that the
         event commits to.
         """
-        if event.fields is None or event.sealed is None:
+        if event.fields is None:
             return {}
-        where = fields_name(event.sealed.sha256)
-        plaintext = self._open_keyring().open_file(
-            where, event.sealed, self.state, MAX_FIELDS_FILE + MAX_FIELDS_FILE // 8
-        )
-        try:
-            fields = parse_fields_file(plaintext, FieldsHeader.of(event))
-        except FormatError as error:
-            raise error.at(where) from None
-        if fields_root(FIELDS_LABEL, fields) != event.fields:
-            raise ProofError("fields", "not those that the event commits to", where)
-        return values_of(fields)
+        return values_of(read_fields(self._open_keyring(), event, self.state))
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -535,11 +437,6 @@ class Vault:
             epoch=(epoch.id, epoch.recipient) if epoch is not None else None,
         )
 
-    def _write_small(self, name: str, data: bytes) -> None:
-        with self.store.create(name) as writer:
-            writer.write(data)
-            writer.commit()
-
     def close(self) -> None:
         """Let go of the store."""
         self.store.close()
@@ -554,17 +451,3 @@ class Vault:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def check_format(store: Store) -> None:
-    """Raise ``NotAVaultError`` or ``UnsupportedVersionError`` unless ``FORMAT`` says version 1."""
-    try:
-        found = store.read(FORMAT_NAME, 0, 64)
-    except FileNotFoundError:
-        raise NotAVaultError(store.place, "no file FORMAT") from None
-    if found == FORMAT_CONTENT:
-        return
-    later = _LATER_FORMAT.match(found)
-    if later is not None:
-        raise UnsupportedVersionError("vault", f"version {later[1].decode()}", FORMAT_NAME)
-    raise FormatError("FORMAT", "not the line of a vault", FORMAT_NAME)

@@ -26,7 +26,7 @@ from evault_cli.session import PATH, Session, identity_options, json_option, rea
 from evault_cli.words import ANCHORS, BLIND, finding
 
 if TYPE_CHECKING:
-    from vault import Finding, Report
+    from vault import Finding, Identity, Report
     from vault.tending import Condition
 
 __all__ = ["doctor_command", "verify_command"]
@@ -93,13 +93,28 @@ def verify_command(
     else:
         _show_report(report)
     if record:
-        from vault.auditing import record_audit
-
-        with session.vault(place, identity) as vault:
-            events = record_audit(vault, report)
-        say(f"Recorded in {count(len(events), 'event')}.")
+        _record(session, place, identity, report)
     if report.verdict != "intact":
         context.exit(ALTERED)
+
+
+_IN_BUNDLES: Final = ("bundles/", "fields/", "foreign/", "keys/")
+"""Where damage leaves the log sound, so that it can still be written to."""
+
+
+def _record(session: Session, place: Path, identity: Identity | None, report: Report) -> None:
+    from vault.auditing import record_audit
+
+    if any(
+        one.severity == "contradicted" or not one.place.startswith(_IN_BUNDLES)
+        for one in report.findings
+        if one.severity != "note"
+    ):
+        say("Not recorded: the log itself is not sound, and must not be written to.")
+        return
+    with session.vault(place, identity) as vault:
+        events = record_audit(vault, report)
+    say(f"Recorded in {count(len(events), 'event')}.")
 
 
 def _vault_id(text: str) -> bytes:

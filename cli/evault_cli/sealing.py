@@ -294,11 +294,7 @@ def _done(
         if writer.read_back
         else "it was read back and matches, though perhaps from this system's memory"
     )
-    left = (
-        f" {count(len(bundle.omitted), 'item')} only says what could not be sealed."
-        if bundle.omitted
-        else ""
-    )
+    left = f" Recorded as omitted: {len(bundle.omitted)}." if bundle.omitted else ""
     shown = f"{count(number, 'item')} ({size_text(size)})"
     say(f"Sealed {shown} as bundle {writer.id.hex()[:12]}{which}.{left}")
     say(f"One copy exists, in {escape(str(place))}; {again}.")

@@ -39,6 +39,7 @@ from vault.errors import (
     UnsupportedVersionError,
     VerificationError,
 )
+from vault.founding import check_format
 from vault.identity import Identity
 from vault.layout import CHECKPOINT, LOG
 from vault.localstate import AuditRecord, LocalState, check_pin
@@ -47,7 +48,7 @@ from vault.pipeline import Progress, ProgressCallback
 from vault.storage import LocalStore, Store
 from vault.tlog.checkpoint import SignedCheckpoint, check_checkpoint, parse_signed_checkpoint
 from vault.tlog.merkle import MemoryTree
-from vault.vault import Vault, check_format
+from vault.vault import Vault
 
 __all__ = [
     "Anchor",

@@ -173,7 +173,7 @@ def _private_files(event: Event) -> tuple[bytes, ...]:
     """Return the digests of the files that belong to this event alone.
 
     Whoever could name another's file in an event of his own could have it deleted with a bundle of
-    his own, or pass another's evidence off as his. Each is encrypted at random, so no two are alike.
+    his own, or pass another's evidence off as his. All are encrypted at random: no two are alike.
     """
     own = (event.sealed.sha256,) if event.sealed is not None else ()
     return (*own, *sealed_files(event)) if event.type == "bundle.sealed" else own

@@ -68,7 +68,7 @@ def read_entries(store: Store, start: int, end: int, size: int) -> Iterator[byte
 
 
 def _read_bundle(store: Store, wanted: Tile) -> tuple[bytes, ...]:
-    # A superseded partial tile may be gone; any wider one then serves (tlog-tiles, "Partial Tiles").
+    # tlog-tiles, "Partial Tiles": a superseded one may be gone, and any wider one then serves.
     for width in range(wanted.width, TILE_WIDTH + 1):
         tile = Tile(ENTRIES, wanted.index, width)
         name = tile_name(tile)

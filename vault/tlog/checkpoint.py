@@ -135,7 +135,7 @@ def format_checkpoint(checkpoint: Checkpoint) -> str:
 # --- the signed note --------------------------------------------------------------------------
 
 
-def cosigned_message(  # noqa: PLR0917 - the structure's own fields, in its order
+def cosigned_message(
     cosigner: str, timestamp: int, origin: str, start: int, end: int, root: bytes
 ) -> bytes:
     """Return the bytes that an ML-DSA-44 cosignature signs (tlog-cosignature).
