@@ -289,9 +289,7 @@ def parse_card(data: bytes) -> Card:
     Raises ``FormatError`` (of which ``UnsupportedVersionError`` for a later version's card), or
     ``SignatureError`` if any of its three signatures does not verify.
     """
-    if len(data) > _MAX_CARD:
-        raise FormatError("card", "too long")
-    first = _LATER_CARD.match(data.partition(b"\n")[0].decode("ascii", "replace"))
+    first = _LATER_CARD.match(data[:64].partition(b"\n")[0].decode("ascii", "replace"))
     if first and first[1] != "1":
         raise UnsupportedVersionError("card", f"version {first[1]}")
     if len(data) > _MAX_CARD:
@@ -310,9 +308,9 @@ def parse_card(data: bytes) -> Card:
             parse_base64(values["ed25519-proof"]),
             parse_base64(values["ml-dsa-44-proof"]),
         )
-    except FormatError as error:
-        raise FormatError("card", error.why) from None
-    check_possession(proven)
+        check_possession(proven)
+    except (FormatError, SignatureError) as error:
+        raise type(error)("card", error.why) from None
     return Card(values["name"], values["created"], proven, data)
 
 

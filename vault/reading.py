@@ -57,7 +57,8 @@ def read_fields(keyring: Keyring, event: Event, state: State) -> tuple[Field, ..
 
 @final
 class ItemReader(io.RawIOBase):
-    """One item's content, seekable. Reading it from start to end also checks its SHA-256.
+    """One item's content, seekable. Reading it from start to end also checks its SHA-256, with the
+    last bytes; what is read of it before that, or by seeking, is only what some reader encrypted.
 
     ``end`` is called when it is closed.
     """
@@ -114,6 +115,9 @@ class ItemReader(io.RawIOBase):
         count = self._plaintext.readinto(view)
         if not count:
             raise FormatError("bundle", "ends inside an item", self._path)
+        if self._position == 0:
+            # A viewer looks at the first bytes and begins again: so does the digest.
+            self._digest, self._digested = hashlib.sha256(), 0
         if self._digested == self._position:
             self._digest.update(view[:count])
             self._digested += count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,7 +21,7 @@ from evault_cli.render import (
     size_text,
     utc,
 )
-from evault_cli.session import PATH, Session, identity_options, json_option, read_small
+from evault_cli.session import PATH, Session, json_option, read_small, vault_options
 from evault_cli.words import ANCHORS, BLIND, finding
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["doctor_command", "verify_command"]
 
-_VAULT_ID: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
 _SHOWN: Final = 20
 """How many places of one kind of finding are named; ``--json`` names all."""
 
@@ -46,11 +44,10 @@ _SHOWN: Final = 20
     "--since-last", is_flag=True, help="Trust this machine's last check and read what came since."
 )
 @click.option("--record", is_flag=True, help="Record the outcome in each bundle's chain.")
-@click.option("--vault-id", metavar="HEX", help="The id that was written down when it was made.")
 @click.option(
     "--checkpoint", metavar="FILE", type=PATH, help="A checkpoint of it that was kept elsewhere."
 )
-@identity_options
+@vault_options
 @click.pass_context
 def verify_command(
     context: click.Context,
@@ -58,7 +55,6 @@ def verify_command(
     deep: bool,
     since_last: bool,
     record: bool,
-    vault_id: str | None,
     checkpoint: Path | None,
 ) -> None:
     """Check everything that can be checked. No key is needed, and none is asked for.
@@ -70,7 +66,6 @@ def verify_command(
 
     session = context.find_object(Session)
     assert session is not None
-    given = _vault_id(vault_id) if vault_id is not None else None
     if record and since_last:
         raise RefusedError("--record needs a check of everything: leave --since-last out.")
     kept = None
@@ -83,7 +78,7 @@ def verify_command(
             place,
             identity=identity if deep else None,
             state=session.home,
-            vault_id=given,
+            vault_id=session.vault_id,
             checkpoint=kept,
             since_last=since_last,
             progress=callback,
@@ -115,12 +110,6 @@ def _record(session: Session, place: Path, identity: Identity | None, report: Re
     with session.vault(place, identity) as vault:
         events = record_audit(vault, report)
     say(f"Recorded in {count(len(events), 'event')}.")
-
-
-def _vault_id(text: str) -> bytes:
-    if not _VAULT_ID.match(text.strip()):
-        raise RefusedError("--vault-id takes the 64 hexadecimal digits that `evault init` printed.")
-    return bytes.fromhex(text.strip())
 
 
 def _checkpoint(path: Path) -> bytes:

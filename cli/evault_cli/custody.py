@@ -22,7 +22,7 @@ from evault_cli.render import (
     table,
     utc,
 )
-from evault_cli.session import OLDER_COPY, PATH, Session, identity_options
+from evault_cli.session import OLDER_COPY, PATH, Session, vault_options
 from evault_cli.words import EVENTS, REMARKS, RULES
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _OF_SEAL = "bundle.sealed"
 @click.argument("place", metavar="VAULT", type=PATH)
 @click.argument("bundle", metavar="BUNDLE")
 @OLDER_COPY
-@identity_options
+@vault_options
 @click.pass_obj
 def custody_command(session: Session, place: Path, bundle: str, older_copy: bool) -> None:
     """Show who held a bundle, and all that was done with it.
@@ -147,7 +147,7 @@ def _link_record(link: Link, people: People) -> dict[str, object]:
 @click.argument("place", metavar="VAULT", type=PATH)
 @click.argument("bundle", metavar="[BUNDLE]", required=False)
 @click.option("--text", metavar="TEXT|-", required=True, help="The note; - reads standard input.")
-@identity_options
+@vault_options
 @click.pass_obj
 def note_command(session: Session, place: Path, bundle: str | None, text: str) -> None:
     """Add a note to a bundle, or to the vault. Its readers see it; nobody can take it back."""

@@ -79,6 +79,7 @@ _ADVICE: Final = {
     "card": "Ask its owner for the card again, and compare fingerprints by voice.",
     "identity file": "Use your other copy of it.",
     "pin": "That file only holds what this machine saw last: delete it and go on.",
+    "vault id": "Look for the vault whose id you hold.",
     "checkpoint": "`evault doctor` finishes a step that was interrupted; otherwise a good copy of "
     "the vault restores it.",
 }
@@ -213,6 +214,15 @@ TABLE: Final[tuple[tuple[type[BaseException], int, Callable[..., Saying]], ...]]
         _says("{why}", "`evault list` and `evault show` say what there is."),
     ),
     (errors.AmbiguousError, USAGE, _ambiguous),
+    (
+        errors.UnknownVaultError,
+        STATE,
+        _says(
+            "this machine did not make this vault and was never told its id, so that another one "
+            "could have been put in its place",
+            "Give the id from paper once, with --vault-id HEX.",
+        ),
+    ),
     (errors.StateError, STATE, _says("{why}", "`evault verify` says more.")),
     (errors.VaultError, STATE, _says("not possible", "`evault verify` says more.")),
     (OSError, MEDIUM, _system),

@@ -11,7 +11,7 @@ from evault_cli.fields import line
 from evault_cli.people import bundle_of
 from evault_cli.refusal import MEDIUM, RefusedError
 from evault_cli.render import count, emit_json, escape, out, progress, say, size_text
-from evault_cli.session import PATH, Session, identity_options
+from evault_cli.session import PATH, Session, vault_options
 from evault_cli.words import CHANGES
 
 __all__ = ["open_command"]
@@ -42,7 +42,7 @@ _SHOWN: Final = 20
     help="For a copy or a read-only medium: record nothing in the vault, and write a signed record "
     "of the opening into DIR.",
 )
-@identity_options
+@vault_options
 @click.pass_obj
 def open_command(
     session: Session,

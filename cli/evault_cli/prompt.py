@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from pathlib import Path
 from typing import Final
@@ -78,6 +77,8 @@ def new_passphrase() -> bytes:
 
 
 def _show_words() -> bytes:
+    import secrets
+
     from mnemonic import Mnemonic
 
     words = Mnemonic("english").wordlist

@@ -16,7 +16,7 @@ from evault_cli.fields import item_fields, line, read_fields_file, seal_fields
 from evault_cli.people import People
 from evault_cli.refusal import MEDIUM, RefusedError
 from evault_cli.render import count, emit_json, escape, out, progress, say, size_text
-from evault_cli.session import PATH, Session, identity_options
+from evault_cli.session import PATH, Session, vault_options
 
 if TYPE_CHECKING:
     from vault import SealWriter, Vault
@@ -104,7 +104,7 @@ class Given:
     is_flag=True,
     help="Seal the rest, and record what can't be sealed with the reason.",
 )
-@identity_options
+@vault_options
 @click.pass_obj
 def seal_command(
     session: Session,

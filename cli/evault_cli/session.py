@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +20,21 @@ if TYPE_CHECKING:
     from vault import Identity, Vault
     from vault.pipeline import ProgressCallback
 
-__all__ = ["OLDER_COPY", "PATH", "Session", "identity_options", "json_option", "read_small"]
+__all__ = [
+    "OLDER_COPY",
+    "PATH",
+    "Session",
+    "identity_options",
+    "json_option",
+    "read_small",
+    "vault_options",
+]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 PATH: Final = click.Path(path_type=Path)
 _MAX_SMALL: Final = 2**20
+_VAULT_ID: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
 
 
 @final
@@ -37,6 +47,7 @@ class Session:
         self.identity_path: Path | None = None
         self.passphrase_file: Path | None = None
         self.passphrase_fd: int | None = None
+        self.vault_id: bytes | None = None
         self.named = False
         """Whether an identity or a passphrase was named, by an option or the environment."""
         self._opened: tuple[Vault, int] | None = None
@@ -129,7 +140,13 @@ class Session:
         state = self.home if pinned else None
         with (
             self.at(place),
-            Vault.open(place, identity=identity, state=state, progress=progress) as vault,
+            Vault.open(
+                place,
+                identity=identity,
+                state=state,
+                vault_id=self.vault_id,
+                progress=progress,
+            ) as vault,
         ):
             self._opened = vault, vault.size
             yield vault
@@ -195,6 +212,27 @@ def json_option(command: _Command) -> _Command:
         callback=_keep,
         help="Print one JSON object instead of text.",
     )(command)
+
+
+def _keep_vault_id(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is None:
+        return
+    if not _VAULT_ID.match(value.strip()):
+        raise RefusedError("--vault-id takes the 64 hexadecimal digits that `evault init` printed.")
+    session = context.find_object(Session)
+    assert session is not None
+    session.vault_id = bytes.fromhex(value.strip())
+
+
+def vault_options(command: _Command) -> _Command:
+    """Add what verbs have that open a vault: its id, an identity, ``--json``."""
+    return click.option(
+        "--vault-id",
+        metavar="HEX",
+        expose_value=False,
+        callback=_keep_vault_id,
+        help="The id on paper: needed once before this machine writes to a vault made elsewhere.",
+    )(identity_options(command))
 
 
 def identity_options(command: _Command) -> _Command:

@@ -22,7 +22,7 @@ from evault_cli.render import (
     table,
     utc,
 )
-from evault_cli.session import OLDER_COPY, PATH, Session, identity_options
+from evault_cli.session import OLDER_COPY, PATH, Session, identity_options, vault_options
 
 if TYPE_CHECKING:
     from vault import Policy, Vault
@@ -135,8 +135,8 @@ def _made(session: Session, vault: Vault, place: Path, people: People) -> None:
         )
     else:
         out(vault.id.hex())
-    say(f"A vault is in {escape(str(place))}. Write the line above on paper: it is the vault's id,")
-    say("and `evault verify --vault-id` holds the vault against it.")
+    say(f"A vault is in {escape(str(place))}. The line above is its id: write it on paper, and")
+    say("give it to its readers. Other machines need it once, with --vault-id, to write here.")
     say("Only these can open what is sealed in it:")
     for key in readers:
         say(f"  {fingerprint(people.fingerprint(key))}  {escape(people.name(key) or '')}".rstrip())
@@ -155,7 +155,7 @@ def _made(session: Session, vault: Vault, place: Path, people: People) -> None:
 @click.command("list")
 @click.argument("place", metavar="VAULT", type=PATH)
 @OLDER_COPY
-@identity_options
+@vault_options
 @click.pass_obj
 def list_command(session: Session, place: Path, older_copy: bool) -> None:
     """List the bundles of a vault.

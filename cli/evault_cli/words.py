@@ -61,6 +61,7 @@ RULES: Final = {
     "epoch-recipient": "the readers' key was used before",
     "epoch-unique": "the readers' key goes by a name used before",
     "epoch-unknown": "there is no such readers' key",
+    "file-once": "a private file of it was logged before",
     "genesis-actor": "the first event is not by the one it names",
     "genesis-once": "a vault is made once",
     "history-reader": "only a reader can be given earlier bundles",
@@ -126,6 +127,7 @@ FINDINGS: Final = {
     "entry-altered": ("Entries of the log differ from what was signed.", _COPY),
     "event-malformed": ("An event was signed that has no sound form.", _PEOPLE),
     "event-signature": ("An event is in the log that its author did not sign.", _PEOPLE),
+    "file-disputed": ("Two events say different things of one file.", _PEOPLE),
     "fork": (
         "The log is another one than was seen before: two histories were signed. A restored "
         "backup that was written to, a crash, or a rewriting can be the reason.",
@@ -166,6 +168,10 @@ FINDINGS: Final = {
     "size": ("Files do not have the size that was signed.", _COPY),
     "tile-damaged": ("A file of the log's tree differs from what was signed.", _COPY),
     "tile-missing": ("A file of the log's tree is missing.", _COPY),
+    "unreadable": (
+        "Something can't be read: the medium reports a fault, or it is not permitted.",
+        "Copy what is on the medium to another now, and verify the copy.",
+    ),
     "vault-id": ("This is another vault than the id given says.", "Look for the right one."),
     "version": (
         "Events are of a later version than this evault reads.",

@@ -287,7 +287,7 @@ class TestWhatCantBeSealed:
         def fail(*_: object) -> int:
             raise OSError(5, "Input/output error")
 
-        monkeypatch.setattr("vault.bundle.copy_exactly", fail)
+        monkeypatch.setattr("vault.bundle.writing.copy_exactly", fail)
         sealed = world.call("seal", world.vault, file, *world.owner)
         assert sealed.code == 5
         assert f"{file}: can't be read or written: the medium reports a fault" in sealed.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -92,7 +93,7 @@ class History:
             "prev": known.last if known is not None and name != "bundle.sealed" else None,
             "closes": self.closing(actor) if not genesis else None,
             "fields": b"\xf1" * 32 if sealed is not None else None,
-            "sealed": SealedFile(b"\xf2" * 32, 4096, sealed) if sealed is not None else None,
+            "sealed": self.file("fields", sealed) if sealed is not None else None,
             **changes,
         }
         if bundle is not None and EVENT_TYPES[name].about_bundle and values["prev"] is None:
@@ -101,6 +102,14 @@ class History:
         self.signers[actor.ed25519] = actor
         body = format_body(event)
         return parse_event(format_event(body, actor.sign_ed25519(EVENT_LABEL + body)))
+
+    def digest(self, what: str) -> bytes:
+        """Return the digest of a file that only the next event names."""
+        return hashlib.sha256(f"{what} {self.tree.size}".encode()).digest()
+
+    def file(self, what: str, epoch: bytes) -> SealedFile:
+        """Return a file that only the next event names."""
+        return SealedFile(self.digest(what), 4096, epoch)
 
     def closing(self, actor: Identity, signer: Identity | None = None) -> bytes | None:
         """Return the checkpoint that ``actor`` replaces, if another signed it."""
@@ -192,10 +201,10 @@ class History:
         """Return the data of a sealing."""
         newest = self.state.newest or bytes(8)
         return {
-            "key": b"\x01" * 32,
-            "key_file": (b"\x02" * 32, 1700, newest),
-            "parts": ((b"\x03" * 32, 16384),),
-            "items": b"\x04" * 32,
+            "key": self.digest("key"),
+            "key_file": self.file("key file", newest).to_value(),
+            "parts": ((self.digest("part"), 16384),),
+            "items": self.digest("items"),
             **changes,
         }
 

@@ -39,6 +39,7 @@ class AnyLog(RuleBasedStateMachine):
         self.gone: set[bytes] = set()
         self.chains: dict[bytes, list[int]] = {}
         self.seal(B, BUNDLES[0])
+        self.release(B, BUNDLES[0], 1, C, None)
 
     def someone(self, who: Someone, bundle: bytes) -> Identity:
         """Return the person that a part stands for, or one who has none."""

@@ -20,11 +20,12 @@ from tests.custody.histories import (
     History,
     epoch_id,
     held,
+    moved,
     peopled,
     person,
 )
 from vault.custody import BundleState, Policy, Release
-from vault.event import EVENT_TYPES, SealedFile
+from vault.event import EVENT_TYPES
 from vault.identity import Identity
 from vault.layout import PART_SIZE
 
@@ -52,21 +53,53 @@ def test_the_sealer_is_the_first_holder() -> None:
     assert found.holders == [(event.seq, B.ed25519)]
     assert found.chain == [event.seq]
     assert found.last == event.leaf_hash
-    assert found.parts == ((b"\x03" * 32, 16384),)
-    assert (found.key, found.items) == (b"\x01" * 32, b"\x04" * 32)
-    assert found.key_file == SealedFile(b"\x02" * 32, 1700, epoch_id(2))
+    assert found.parts == event.data["parts"]
+    assert (found.key, found.items) == (event.data["key"], event.data["items"])
+    assert found.key_file.to_value() == event.data["key_file"]
     assert (found.release, found.interrupted, found.holds) == (None, False, set())
     assert found.size == 16384
 
 
 def test_a_bundle_is_sealed_once() -> None:
     history = held()
+    items = bundle(history).items
     for who in (B, C):
-        data = history.seal_data(items=b"\x05" * 32)
+        data = history.seal_data()
         history.refuses("bundle-once", who, "bundle.sealed", bundle=BUNDLE, data=data)
-    assert bundle(history).items == b"\x04" * 32
+    assert bundle(history).items == items
     history.seal(C, OTHER)
     assert bundle(history, OTHER).holder == C.ed25519
+
+
+@pytest.mark.parametrize("named", ["key", "key_file", "parts"])
+def test_a_bundle_has_files_of_its_own(named: str) -> None:
+    # Or whoever destroyed his own bundle could have another's evidence deleted with it.
+    history = held()
+    known = bundle(history)
+    key_file = (known.key_file.sha256, 1, known.key_file.epoch)
+    taken: dict[str, Any] = {"key": known.key, "key_file": key_file, "parts": known.parts}
+    data = history.seal_data(**{named: taken[named]})
+    history.refuses("file-once", C, "bundle.sealed", bundle=OTHER, data=data)
+    history.seal(C, OTHER)
+
+
+def test_an_event_has_a_fields_file_of_its_own() -> None:
+    history = held()
+    first = history.do(B, "bundle.noted", bundle=BUNDLE, sealed=epoch_id(2))
+    for name, more in (("bundle.noted", {"bundle": BUNDLE}), ("vault.noted", {})):
+        values: dict[str, Any] = {"fields": bytes(32), "sealed": first.sealed, **more}
+        event = history.event(B, name, **more)
+        history.refuses_event("file-once", moved(event, **{**values, "bundle": event.bundle}))
+    data = history.seal_data(key_file=(first.sealed.sha256, 1, epoch_id(2)))  # type: ignore[union-attr]
+    history.refuses("file-once", B, "bundle.sealed", bundle=OTHER, data=data)
+    history.do(B, "bundle.noted", bundle=BUNDLE, sealed=epoch_id(2))
+
+
+def test_a_file_that_a_refused_event_named_may_be_named_by_a_sound_one() -> None:
+    history = peopled()
+    data = history.seal_data()
+    history.refuses("role", D, "bundle.sealed", bundle=BUNDLE, data=data)
+    history.do(B, "bundle.sealed", bundle=BUNDLE, data=data)
 
 
 def parts(*sizes: int) -> tuple[tuple[bytes, int], ...]:

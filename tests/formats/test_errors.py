@@ -89,5 +89,8 @@ def test_state_errors_carry_their_place_and_more() -> None:
         "needed": space.needed,
         "free": space.free,
     }
+    unknown = errors.UnknownVaultError("/v", b"\x01" * 32)
+    assert unknown.details["vault"] == unknown.vault == b"\x01" * 32
+    assert "01" * 32 in str(unknown)
     prefix = errors.AmbiguousError("ab", "two", ("abc", "abd"))
     assert prefix.details["candidates"] == prefix.candidates == ("abc", "abd")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from vault.custody import State
 from vault.errors import FormatError, RollbackError
 from vault.identity import Identity
-from vault.localstate import AuditRecord, LocalState, check_pin
+from vault.localstate import AuditRecord, LocalState, check_pin, keep_pin
 from vault.tlog.checkpoint import Checkpoint, sign_checkpoint
 from vault.tlog.merkle import MemoryTree, leaf_hash
 
@@ -66,26 +67,62 @@ def test_others_on_the_machine_do_not_see_which_vaults_were_opened(tmp_path: Pat
     assert (tmp_path / "state" / "pins").stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(b"", id="empty"),
-        pytest.param(RAW[:100], id="torn"),
-        pytest.param(RAW[:-1], id="one byte short"),
-        pytest.param(bytes(len(RAW)), id="zeros"),
-        pytest.param(b"\xff" * 100, id="not text"),
-        pytest.param(json.dumps(asdict(AUDIT)).encode(), id="an audit record"),
-    ],
-)
+def head(size: int) -> bytes:
+    """Return the checkpoint of an earlier or later state of the log, signed."""
+    tree = MemoryTree([leaf_hash(bytes((n,))) for n in range(size)])
+    return sign_checkpoint(Checkpoint(ORIGIN, size, tree.root()), ME)
+
+
+def test_a_pin_only_moves_on(tmp_path: Path) -> None:
+    state = LocalState(tmp_path)
+    state.set_pin(VAULT, RAW)
+    state.set_pin(VAULT, head(4))
+    assert pin_file(tmp_path).read_bytes() == RAW
+    newer = head(6)
+    state.set_pin(VAULT, newer)
+    assert pin_file(tmp_path).read_bytes() == newer
+
+
+def test_what_is_no_checkpoint_is_not_remembered_as_one(tmp_path: Path) -> None:
+    with pytest.raises(FormatError):
+        LocalState(tmp_path).set_pin(VAULT, RAW[:-1])
+    assert os.listdir(tmp_path) == []
+
+
+DAMAGED = {
+    "empty": b"",
+    "torn": RAW[:100],
+    "one byte short": RAW[:-1],
+    "zeros": bytes(len(RAW)),
+    "not text": b"\xff" * 100,
+    "an audit record": json.dumps(asdict(AUDIT)).encode(),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_a_pin_that_is_damaged_is_named_and_not_taken_for_absent(
     content: bytes, tmp_path: Path
 ) -> None:
     state = LocalState(tmp_path)
-    state.set_pin(VAULT, content)
+    state.set_pin(VAULT, RAW)
+    pin_file(tmp_path).write_bytes(content)
     with pytest.raises(FormatError) as caught:
         state.pin(VAULT)
     assert caught.value.where == str(pin_file(tmp_path))
     assert caught.value.what == "pin"
+    state.set_pin(VAULT, RAW)  # once someone looked, a verified one takes its place
+    assert pin_file(tmp_path).read_bytes() == RAW
+
+
+def test_a_vault_is_known_once_its_id_was_confirmed(tmp_path: Path) -> None:
+    state = LocalState(tmp_path)
+    assert not state.is_known(VAULT)
+    state.set_known(VAULT)
+    state.set_known(VAULT)
+    assert state.is_known(VAULT)
+    assert not state.is_known(bytes(32))
+    state.forget(VAULT)
+    assert not state.is_known(VAULT)
 
 
 GOOD = asdict(AUDIT)
@@ -129,8 +166,8 @@ def test_a_write_that_fails_leaves_what_was_there(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        state.set_pin(VAULT, b"other")
-    assert os.listdir(tmp_path / "pins") == [f"{VAULT.hex()}.checkpoint"]
+        state.set_pin(VAULT, head(6))
+    assert set(os.listdir(tmp_path / "pins")) <= {f"{VAULT.hex()}.checkpoint", "lock"}
     assert pin_file(tmp_path).read_bytes() == RAW
 
 
@@ -169,3 +206,55 @@ def test_the_pin_of_another_vault_is_not_compared() -> None:
     with pytest.raises(RollbackError, match="another vault") as caught:
         check_pin(foreign, ORIGIN, 5, TREE, "v")
     assert (caught.value.expected, caught.value.found) == (foreign.origin, ORIGIN)
+
+
+# --- keeping the pin of a log -----------------------------------------------------------------
+
+
+class GrowingLog:
+    """What a pin looks at of a log; ``refresh`` reads what others appended meanwhile."""
+
+    def __init__(self, size: int, grown: int = 0, breaches: tuple[str, ...] = ()) -> None:
+        self.state = State(vault=VAULT)
+        self.tree = TREE
+        self.breaches = breaches
+        self._grown = grown or size
+        self.size = size
+        self.raw: bytes | None = head(size)
+
+    def refresh(self) -> None:
+        self.size = self._grown
+        self.raw = head(self.size)
+
+
+def keep(state: LocalState, log: GrowingLog) -> None:
+    keep_pin(state, log, "v")  # type: ignore[arg-type]
+
+
+def test_a_log_that_was_read_moves_the_pin_on_to_it(tmp_path: Path) -> None:
+    state = LocalState(tmp_path)
+    for size in (3, 3, 5):
+        keep(state, GrowingLog(size))
+        pin = state.pin(VAULT)
+        assert pin is not None
+        assert pin.checkpoint.size == size
+
+
+def test_a_log_behind_the_pin_is_read_again_before_it_counts_as_rolled_back(tmp_path: Path) -> None:
+    state = LocalState(tmp_path)
+    state.set_pin(VAULT, RAW)
+    keep(state, GrowingLog(4, grown=5))
+    with pytest.raises(RollbackError, match="older"):
+        keep(state, GrowingLog(4))
+    pin = state.pin(VAULT)
+    assert pin is not None
+    assert pin.checkpoint == HEAD
+
+
+def test_a_log_that_breaks_rules_or_has_no_head_moves_no_pin(tmp_path: Path) -> None:
+    state = LocalState(tmp_path)
+    keep(state, GrowingLog(3, breaches=("role",)))
+    headless = GrowingLog(3)
+    headless.raw = None
+    keep(state, headless)
+    assert state.pin(VAULT) is None

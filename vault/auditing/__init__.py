@@ -272,21 +272,24 @@ def _held(
         check_pin(kept.checkpoint, origin, size, log.tree, kind)
     except RollbackError as error:
         code = "rollback" if kept.checkpoint.size > size else "fork"
-        detail = f"{error.why}; {_signer_of(kept, log)}"
-        findings.append(Finding(code, "contradicted", kind, detail))
+        signer = _signer_of(kept, log)
+        detail = f"{error.why}; signed by {signer or 'nobody on this roster'}"
+        # The pin was verified here. A checkpoint that is handed in is worth what its signature is.
+        severity: Severity = "contradicted" if kind == "pin" or signer else "note"
+        findings.append(Finding(code, severity, kind, detail))
         return Anchor(kind, "failed", detail)
     return Anchor(kind, "matched", f"size {kept.checkpoint.size}")
 
 
 def _signer_of(kept: SignedCheckpoint, log: LogAudit) -> str:
-    """Say who signed a checkpoint that this log does not contain, as far as its roster knows."""
+    """Return the fingerprint of the member who signed a checkpoint; nothing if none did."""
     for member in log.state.members.values():
         try:
             check_checkpoint(kept, member.keys.ed25519, member.keys.ml_dsa_44)
         except VerificationError:
             continue
-        return f"signed by {member.keys.fingerprint.hex()}"
-    return "signed by nobody on this roster"
+        return member.keys.fingerprint.hex()
+    return ""
 
 
 def _remember(report: Report, log: LogAudit, local: LocalState | None, now: int) -> None:
@@ -297,6 +300,8 @@ def _remember(report: Report, log: LogAudit, local: LocalState | None, now: int)
     # A pin that can't be read is not replaced: what it knew is for its owner to give up.
     if all(anchor.status != "failed" for anchor in report.anchors if anchor.kind == "pin"):
         local.set_pin(report.vault, log.signed.raw)
+    if any((anchor.kind, anchor.status) == ("vault-id", "matched") for anchor in report.anchors):
+        local.set_known(report.vault)
     read = report.coverage.evidence_read if report.coverage.since else now
     record = AuditRecord(report.size, report.root.hex(), now, now if read is None else read)
     local.set_audit_record(report.vault, record)

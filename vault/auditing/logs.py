@@ -141,8 +141,9 @@ def _parsed(raw: bytes) -> SignedCheckpoint | None:
 
 def _fetch(store: Store, tile: Tile) -> bytes | Finding:
     """Return a tile's bytes, one byte more at most than it can have, or what is wrong with it."""
-    missing = "entries-missing" if tile.level == ENTRIES else "tile-missing"
-    return fetch(store, tile_name(tile), max_size(tile), missing)
+    if tile.level == ENTRIES:
+        return fetch(store, tile_name(tile), max_size(tile), "entries-missing")
+    return fetch(store, tile_name(tile), max_size(tile), "tile-missing")
 
 
 def _entries(store: Store, audit: LogAudit) -> dict[int, bytes]:
@@ -281,7 +282,10 @@ def _events(
         try:
             event = parse_event(entries[seq])
         except UnsupportedVersionError as error:
-            audit.add("version", "note", place, error.why)
+            # A vault goes on in a later version only after an owner's event says so. Otherwise one
+            # event that calls itself later would switch off the rules for all that follow.
+            known = audit.later is not None or seq == 0
+            audit.add("version", "note" if known else "contradicted", place, error.why)
             audit.later = audit.later or place
             audit.complete = False
             continue

@@ -6,12 +6,13 @@ small key file. Reading: the parts as one seekable file, so an item is opened wi
 before it.
 """
 
-from vault.bundle.items import Item, read_items
+from vault.bundle.items import MAX_ITEM_RECORD, Item, names_line, read_items
 from vault.bundle.key import format_bundle_key, parse_bundle_key
 from vault.bundle.reading import PartsReader, check_bag
 from vault.bundle.writing import BundleWriter, Sealed, estimated_size
 
 __all__ = [
+    "MAX_ITEM_RECORD",
     "BundleWriter",
     "Item",
     "PartsReader",
@@ -19,6 +20,7 @@ __all__ = [
     "check_bag",
     "estimated_size",
     "format_bundle_key",
+    "names_line",
     "parse_bundle_key",
     "read_items",
 ]

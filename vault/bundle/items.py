@@ -25,10 +25,11 @@ from vault.commitment import (
 from vault.errors import FormatError
 from vault.event import FURTHER_FIELD, ITEM_FIELDS, check_values
 
-__all__ = ["Item", "make_item", "names_line", "read_items", "shown"]
+__all__ = ["MAX_ITEM_RECORD", "Item", "make_item", "names_line", "read_items", "shown"]
 
 _ITEM_NAMES: Final = tuple(key.name for key in ITEM_FIELDS)
-_MAX_ITEM_RECORD: Final = 2**20
+MAX_ITEM_RECORD: Final = 2**20
+"""The bytes that one item takes in ``evidence.msgpack`` at most."""
 
 
 @final
@@ -65,7 +66,7 @@ def make_item(
     item = Item(number, commit_fields(_ITEM_NAMES, values, random))
     check_values("item", ITEM_FIELDS, item.values, further=FURTHER_FIELD)
     record = pack(format_fields(item.fields))
-    if len(record) > _MAX_ITEM_RECORD:
+    if len(record) > MAX_ITEM_RECORD:
         raise ValueError("the fields of an item are longer than 1 MiB")
     return item, record
 
@@ -109,7 +110,7 @@ class _Window:
 def read_items(plaintext: age.Reader, offset: int, size: int) -> Iterator[Item]:
     """Yield the items of a bundle from its ``evidence.msgpack``; raise ``FormatError``."""
     window = _Window(plaintext, offset, size)
-    for number, (value, _) in enumerate(unpack_sequence(window, max_value=_MAX_ITEM_RECORD)):
+    for number, (value, _) in enumerate(unpack_sequence(window, max_value=MAX_ITEM_RECORD)):
         if number >= MAX_ITEMS:
             raise FormatError("items", f"more than {MAX_ITEMS}")
         item = Item(number, parse_fields(value, _ITEM_NAMES))

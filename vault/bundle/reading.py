@@ -55,7 +55,10 @@ class PartsReader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Buffer) -> int:  # type: ignore[override]
-        """Fill some of ``buffer``; 0 at the end. A part shorter than logged is ``FormatError``."""
+        """Fill some of ``buffer``; 0 at the end. A part shorter than logged is ``FormatError``.
+
+        What follows the logged size of a part is not read: it is an audit's to find.
+        """
         if self.closed:
             raise ValueError("the parts are closed")
         number, start = divmod(self._position, PART_SIZE)

@@ -271,25 +271,62 @@ class Log:
         raise ConflictError(self._store.place, f"a pending checkpoint moved {_ATTEMPTS} times")
 
     def _is_successor(self, pending: bytes) -> bool:
-        """Whether ``pending`` verifies, with all its tiles, and continues the checkpoint."""
+        """Whether ``pending`` verifies, with all that its commit wrote, and continues the log.
+
+        False for what no member signed. A checkpoint that a member did sign is never thrown away:
+        it may have been seen, and another of its size would be a fork. Where it can't be finished,
+        ``StateError``.
+        """
         trial = Log(self._store)
-        try:
-            trial._advance(pending)
-            trial.check_tiles()
-        except (NotAVaultError, UnsupportedVersionError):
-            raise  # a stick that was pulled out, a later version's commit: nothing to throw away
-        except (VaultError, FileNotFoundError):
-            return False
         try:
             head = parse_signed_checkpoint(read_checkpoint(self._store) or b"").checkpoint
         except FormatError:
-            # Missing or torn, as FAT leaves it: the successor is what remains.
+            head = None  # missing or torn, as FAT leaves it: the successor is what remains
+        try:
+            trial._advance(pending)
+            trial.check_tiles(head.size if head is not None else 0)
+        except (NotAVaultError, UnsupportedVersionError):
+            raise  # a stick that was pulled out, a later version's commit: nothing to throw away
+        except (VaultError, FileNotFoundError) as error:
+            if self._is_signed(pending):
+                raise StateError(
+                    self._store.place, f"a pending commit is damaged: {error}"
+                ) from error
+            return False
+        if head is None:
             return True
-        return head.size < trial.size and trial.tree.root(head.size) == head.root
+        if head.size > trial.size:
+            return False  # the log went on since
+        if trial.tree.root(head.size) != head.root:
+            raise StateError(self._store.place, "a pending commit does not continue the log")
+        return head.size < trial.size
 
-    def check_tiles(self) -> None:
-        """Raise unless every tile of this size is there with the bytes that its entries give."""
-        for tile in new_tiles(0, self.size):
+    def _is_signed(self, pending: bytes) -> bool:
+        """Whether a member signed ``pending``, or that can't be told."""
+        try:
+            signed = parse_signed_checkpoint(pending)
+        except FormatError:
+            return False
+        view = Log(self._store)
+        try:
+            view.refresh()
+        except VaultError:
+            return True
+        for member in view.state.members.values():
+            try:
+                check_checkpoint(
+                    signed, member.keys.ed25519, member.keys.ml_dsa_44, origin=view.state.origin
+                )
+            except VerificationError:
+                continue
+            return True
+        return False
+
+    def check_tiles(self, since: int = 0) -> None:
+        """Raise unless every tile that the log has beyond size ``since`` is there, with the bytes
+        that the entries give.
+        """
+        for tile in new_tiles(since, self.size):
             name = tile_name(tile)
             if tile.level != ENTRIES and self._store.read(name, 0, max_size(tile) + 1) != tile_data(
                 tile, self.tree
