@@ -12,7 +12,7 @@ from typing import Final, final
 
 from vault import age
 from vault.bag import MAX_ITEMS, item_path
-from vault.codec import Packable, Value, pack, unpack_sequence
+from vault.codec import Packable, Value, is_line, pack, unpack_sequence
 from vault.commitment import (
     ITEM_LABEL,
     Field,
@@ -85,7 +85,7 @@ def names_line(item: Item) -> bytes:
     values = item.values
     name = values.get("original_name", "")
     line = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii")
+        c if is_line(c) else c.encode("unicode_escape").decode("ascii")
         for c in shown(name if isinstance(name, (str, bytes)) else "")
     )
     path = values.get("path", "-")
