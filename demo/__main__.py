@@ -122,7 +122,7 @@ def main() -> None:
         "2. Amina makes a vault on a USB stick. Daniel is its only reader: what she seals, she "
         "can't open again herself, and so nobody can make her."
     )
-    stage.run("amina", "init", vault, "--reader", "daniel.card", "--name", "Amina")
+    paper = stage.run("amina", "init", vault, "--reader", "daniel.card", "--name", "Amina").strip()
 
     *files, statement = _evidence(stage)
     held = material.HELD_ELSEWHERE
@@ -147,8 +147,12 @@ def main() -> None:
     stage.say("6. Amina can't open what she sealed, not even under pressure:")
     opening = ("open", vault, bundle[:8], "-o", "opened", "--purpose", "demonstration")
     stage.run("amina", *opening, expect=4)
-    stage.say("Daniel can; and that he did is recorded before he sees the first byte.")
-    stage.run("daniel", *opening)
+    stage.say(
+        "Daniel can. It is the first time that his computer writes to this vault, so he gives the "
+        "vault's id from Amina's paper: a stick that was swapped on the way would have another. "
+        "That he opened the bundle is recorded before he sees the first byte."
+    )
+    stage.run("daniel", *opening, "--vault-id", paper)
     for path in sorted((stage.folder / "opened").rglob("*")):
         if path.is_file():
             print(f"    {path.stat().st_size:>9,} bytes  {path.relative_to(stage.folder)}")

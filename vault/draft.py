@@ -155,9 +155,9 @@ class Draft:
 
 def _clock(data: Mapping[str, Packable]) -> int:
     match data:
-        case {"policy": {"clock": int(clock)}}:
+        case {"policy": {"clock": int(clock)}} if clock > 0:
             return clock
-    raise ValueError("a genesis without policy")
+    raise ValueError("a genesis without a clock of whole seconds")
 
 
 def exact_time(clock: Clock, policy: Policy) -> dict[str, str]:

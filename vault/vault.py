@@ -143,17 +143,13 @@ class Vault:
         vault = cls(store, identity, local, clock, random, progress)
         check_format(store)
         vault.refresh()
-        if vault_id is not None:
-            vault._confirm(vault_id)
-        return vault
-
-    def _confirm(self, vault_id: bytes) -> None:
-        if vault_id != self.id:
+        if vault_id is not None and vault_id != vault.id:
             raise VerificationError(
-                "vault id", "another vault", self.store.place, expected=vault_id, found=self.id
+                "vault id", "another vault", store.place, expected=vault_id, found=vault.id
             )
-        if self._local is not None:
-            self._local.set_known(self.id)
+        if vault_id is not None and local is not None:
+            local.set_known(vault_id)
+        return vault
 
     @property
     def known(self) -> bool:

@@ -94,7 +94,7 @@ def size_text(size: int) -> str:
 
 def utc(seconds: int) -> str:
     """Return a time in UTC seconds as ``2026-03-01T09:05:00Z``."""
-    # From an epoch and not fromtimestamp(): an event may claim any time.
+    # A release may say any time of its end.
     if not 0 <= seconds < 253402300800:
         return f"{seconds} seconds after 1970"
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

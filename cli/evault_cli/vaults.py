@@ -142,11 +142,10 @@ def _made(session: Session, vault: Vault, place: Path, people: People) -> None:
         say(f"  {fingerprint(people.fingerprint(key))}  {escape(people.name(key) or '')}".rstrip())
     if not can_read:
         say("You can't: what you seal, you can't open again, and nobody can make you.")
-    if sum(1 for _ in state.active("owner")) == 1:
-        say(
-            "Warning: you are its only owner. If your identity is lost, nobody can admit or remove "
-            "members."
-        )
+    say(
+        "Warning: you are its only owner. If your identity is lost, nobody can admit or remove "
+        "members."
+    )
 
 
 # --- list ---------------------------------------------------------------------------------------
@@ -201,7 +200,7 @@ def list_command(session: Session, place: Path, older_copy: bool) -> None:
                 ("Bundle", "Sealed", "Size", "Holder", "Now"),
                 [
                     (
-                        bundle.id.hex(),
+                        bundle.id.hex()[:12],
                         utc(bundle.time),
                         size_text(bundle.size),
                         people.shown(bundle.holder),

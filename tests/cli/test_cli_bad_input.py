@@ -5,6 +5,7 @@ documented exit code; the vault as it was; no output; no traceback.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def refused(outcome: Any, code: int, *says: str) -> None:
     for text in says:
         assert text in outcome.err
     # A sentence says what to do about it, too.
-    assert len(outcome.err.strip().split(". ")) > 1
+    assert re.search(r"[.:] .+\.$", outcome.err.strip())
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -49,6 +50,13 @@ class TestIdentitiesAndCards:
             outcome = world.call(*verb, "--passphrase-file", wrong)
             refused(outcome, 4, str(path), "does not open this identity file", "Try again")
             assert "something else" not in outcome.err
+
+    def test_no_passphrase_and_no_terminal_to_ask_at(self, world: Any) -> None:
+        path = world.folder / "home/identity.age"
+        for verb in (("note", world.vault, "--text", "x"), ("list", world.vault, "-i", path)):
+            outcome = world.call(*verb, text="a passphrase of the owner\n")
+            refused(outcome, 2, f"The passphrase of {path} is needed")
+            assert "--passphrase-file FILE or --passphrase-fd N" in outcome.err
 
     def test_a_passphrase_file_that_is_not_there(self, world: Any) -> None:
         missing = world.folder / "missing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -223,6 +224,9 @@ def test_the_program_is_the_console_script(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "argv", ["evault", "--version"])
     with pytest.raises(SystemExit) as left:
         module.run()
+    assert left.value.code == 0
+    with pytest.raises(SystemExit) as left:
+        runpy.run_module("evault_cli", run_name="__main__")
     assert left.value.code == 0
 
 

@@ -135,6 +135,13 @@ class TestProgress:
             callback(Progress("audit", 2_000_000, 0))
         assert terminal.getvalue().endswith("\r")
 
+    def test_what_never_began_leaves_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with render.progress():
+            pass
+        assert terminal.getvalue() == ""
+
     def test_a_line_is_never_wider_than_the_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
         terminal = Terminal()
         monkeypatch.setattr(sys, "stderr", terminal)

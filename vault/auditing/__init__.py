@@ -271,12 +271,14 @@ def _held(
     try:
         check_pin(kept.checkpoint, origin, size, log.tree, kind)
     except RollbackError as error:
-        code = "rollback" if kept.checkpoint.size > size else "fork"
         signer = _signer_of(kept, log)
+        if kind == "checkpoint" and not signer:
+            # A pin was verified here. A file that is handed in is worth what its signature is.
+            findings.append(Finding("checkpoint-not-ours", "note", kind, error.why))
+            return Anchor(kind, "failed", "signed by nobody on this roster")
+        code = "rollback" if kept.checkpoint.size > size else "fork"
         detail = f"{error.why}; signed by {signer or 'nobody on this roster'}"
-        # The pin was verified here. A checkpoint that is handed in is worth what its signature is.
-        severity: Severity = "contradicted" if kind == "pin" or signer else "note"
-        findings.append(Finding(code, severity, kind, detail))
+        findings.append(Finding(code, "contradicted", kind, detail))
         return Anchor(kind, "failed", detail)
     return Anchor(kind, "matched", f"size {kept.checkpoint.size}")
 

@@ -20,7 +20,7 @@ from typing import Final, final
 from vault.access import AccessRecord, format_access_record
 from vault.bundle import Item
 from vault.codec import Packable, Value
-from vault.errors import DigestMismatchError, NoIdentityMatchError, PayloadError
+from vault.errors import DigestMismatchError, PayloadError
 from vault.extracting.folder import NewFolder
 from vault.extracting.names import Change, SafeName, safe_names
 from vault.layout import bundle_directory
@@ -44,7 +44,6 @@ FILES: Final = "files"
 RECORD: Final = "record.json"
 ACCESS_RECORD: Final = "access-record.txt"
 _FORMAT: Final = "evidence-vault/record/v1"
-_END_OF_CALENDAR: Final = 253402300800
 
 
 @final
@@ -193,18 +192,14 @@ def _record(
     return (json.dumps(value, indent=2, ensure_ascii=True) + "\n").encode("ascii")
 
 
-def _utc(time: int) -> str | int:
-    # An event may claim a time that no calendar has.
-    if time >= _END_OF_CALENDAR:
-        return time
+def _utc(time: int) -> str:
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _access_record(
     vault: Vault, bundle: bytes, items: tuple[int, ...], purpose: str, time: int
 ) -> bytes:
-    if vault.identity is None:
-        raise NoIdentityMatchError("vault", "no identity was given")
+    assert vault.identity is not None  # or the bundle would not have opened
     record = AccessRecord(
         actor=vault.identity.ed25519,
         vault=vault.id,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias, final
 
-from vault.custody import Breach, Custody, State, changes_readers, vault_id
+from vault.custody import Breach, Custody, State, vault_id
 from vault.errors import (
     ConflictError,
     CustodyError,
@@ -35,6 +35,7 @@ from vault.errors import (
 )
 from vault.event import Event, check_event_signature, parse_event
 from vault.layout import CHECKPOINT
+from vault.log.commit import Maker, Place, check_complete
 from vault.log.files import max_size, read_checkpoint, read_entries, superseded, tile_name
 from vault.storage import Store
 from vault.tlog.checkpoint import (
@@ -59,23 +60,6 @@ __all__ = ["Log", "Maker", "Place"]
 _ATTEMPTS: Final = 100
 
 _logger = logging.getLogger("vault")
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an event will stand: its ``seq``, ``head`` (None for genesis) and ``closes``, and the
-    state before it.
-    """
-
-    seq: int
-    head: bytes | None
-    closes: bytes | None
-    state: State
-
-
-Maker: TypeAlias = Callable[[Place], Event]
-"""Makes and signs an event for a place."""
 
 
 def _is_whole(raw: bytes | None) -> bool:
@@ -288,6 +272,8 @@ class Log:
         except (NotAVaultError, UnsupportedVersionError):
             raise  # a stick that was pulled out, a later version's commit: nothing to throw away
         except (VaultError, FileNotFoundError) as error:
+            if self._store.pending() != pending:
+                return False  # its writer finished it, and others went on and dropped its tiles
             if self._is_signed(pending):
                 raise StateError(
                     self._store.place, f"a pending commit is damaged: {error}"
@@ -309,8 +295,9 @@ class Log:
             return False
         view = Log(self._store)
         try:
-            view.refresh()
-        except VaultError:
+            # Not refresh(), which would take the pending one itself for a checkpoint that is torn.
+            view._advance(read_checkpoint(self._store) or b"")
+        except (VaultError, FileNotFoundError):
             return True
         for member in view.state.members.values():
             try:
@@ -390,7 +377,7 @@ class Log:
             tree.append(event.leaf_hash)
         if not events:
             raise ValueError("a commit without events")
-        _check_complete(custody.state, events[-1])
+        check_complete(custody.state, events[-1])
         return tuple(events), tree
 
     def _commit(
@@ -447,13 +434,3 @@ class Log:
                 pass
             except (OSError, StateError) as error:
                 _logger.warning("superseded tiles were not deleted: %s", error)
-
-
-def _check_complete(state: State, last: Event) -> None:
-    """Raise ``CustodyError`` if a commit that ends with ``last``, after ``state``, leaves the
-    readers without an epoch of their own: nothing but that epoch could be written then.
-    """
-    opens = last.type == "epoch.opened"
-    changes = last.type == "vault.created" or changes_readers(state, last)
-    if not opens and (changes or state.due is not None):
-        raise CustodyError("epoch-due", last.type, "its commit opens no epoch")
