@@ -191,8 +191,8 @@ def _show_report(report: Report) -> None:
     if coverage.since:
         read = f", last read {utc(coverage.evidence_read)}" if coverage.evidence_read else ""
         trusted = f" The first {count(coverage.since, 'event')} and their files{read}, are trusted."
-    # One line, however long: the first line alone must say what was found and against what.
-    out(f"{_VERDICTS[report.verdict]} {_anchored(report)}{trusted}")
+    # One line where no person reads: the first alone says what was found and against what.
+    paragraph(f"{_VERDICTS[report.verdict]} {_anchored(report)}{trusted}")
     out()
     pairs(
         [

@@ -42,6 +42,11 @@ class People:
         mark = f"({short(self.fingerprint(key))}{me})"
         return f"{name} {mark}" if name else mark[1:-1]
 
+    def brief(self, key: bytes) -> str:
+        """Return the name where it is open, else the fingerprint, for a narrow column."""
+        shown = escape(self._names.get(key, "")) or short(self.fingerprint(key))
+        return f"{shown}, you" if key == self._me else shown
+
     def record(self, key: bytes) -> dict[str, object]:
         """Return name and fingerprint for JSON."""
         return {"fingerprint": self.fingerprint(key).hex(), "name": self.name(key)}

@@ -13,7 +13,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Lock
@@ -120,10 +120,26 @@ def out(text: str = "") -> None:
 
 
 def say(text: str = "") -> None:
-    """Write one line that is not data."""
+    """Write one line that is not data; on a terminal, in as many as it takes between words."""
     _clear_meters()
-    sys.stderr.write(f"{text}\n")
+    for line in _folded(text) if sys.stderr.isatty() else [text]:
+        sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
+
+
+def _folded(text: str, widest: int = 1000) -> list[str]:
+    width = min(shutil.get_terminal_size().columns, widest)
+    lines: list[str] = []
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip()))
+        lines += textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
+    return lines
 
 
 def emit_json(value: Mapping[str, object]) -> None:
@@ -146,15 +162,18 @@ def pairs(rows: Sequence[tuple[str, str]]) -> None:
             out(f"{'':<{width}}{line}")
 
 
-def paragraph(text: str, write: Callable[[str], None] = out) -> None:
-    """Write ``text``, whose words are ours, in lines of at most 100 characters."""
-    for line in textwrap.wrap(text, 100, break_long_words=False, break_on_hyphens=False):
-        write(line)
+def paragraph(text: str) -> None:
+    """Write ``text`` in one line; on a terminal, in lines that are not too long to read."""
+    for line in _folded(text, 100) if sys.stdout.isatty() else [text]:
+        out(line)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table. Every cell is shown as it is: nothing in it is markup."""
+    """Write a table, without the columns that are empty. No cell is markup."""
     _clear_meters()
+    filled = [column for column in range(len(headers)) if any(row[column] for row in rows)]
+    headers = [headers[column] for column in filled]
+    rows = [[row[column] for column in filled] for row in rows]
     if is_terminal(sys.stdout):
         _rich_table(headers, rows)
         return
@@ -165,7 +184,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 _UNBROKEN: Final = 20
-"""Cells up to so many characters, a time or a size, stay in one line."""
+"""Cells up to so many characters, a time or a size, stay in one line; others have that at least."""
 
 
 def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -174,10 +193,15 @@ def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for column, header in enumerate(headers):
         longest = max((len(row[column]) for row in rows), default=0)
-        shown.add_column(header, overflow="fold", no_wrap=longest <= _UNBROKEN)
+        shown.add_column(
+            header,
+            overflow="fold",
+            no_wrap=longest <= _UNBROKEN,
+            min_width=max(len(header), min(longest, _UNBROKEN)),
+        )
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))
     Console(file=sys.stdout, highlight=False, markup=False, emoji=False).print(shown)

@@ -25,7 +25,7 @@ from evault_cli.render import (
 from evault_cli.session import OLDER_COPY, PATH, Session, identity_options, vault_options
 
 if TYPE_CHECKING:
-    from vault import Policy, Vault
+    from vault import BundleState, Policy, Vault
     from vault.looking import Seen
 
 __all__ = ["init_command", "list_command"]
@@ -135,11 +135,14 @@ def _made(session: Session, vault: Vault, place: Path, people: People) -> None:
         )
     else:
         out(vault.id.hex())
-    say(f"A vault is in {escape(str(place))}. The line above is its id: write it on paper, and")
-    say("give it to its readers. Other machines need it once, with --vault-id, to write here.")
+    say(
+        f"A vault is in {escape(str(place))}. The line above is its id: write it on paper, and give "
+        "it to its readers. Other machines need it once, with --vault-id, to write here."
+    )
     say("Only these can open what is sealed in it:")
     for key in readers:
-        say(f"  {fingerprint(people.fingerprint(key))}  {escape(people.name(key) or '')}".rstrip())
+        groups = fingerprint(people.fingerprint(key))
+        say(f"  {escape(people.name(key) or 'a reader')}\n    {groups[:39]}\n    {groups[40:]}")
     if not can_read:
         say("You can't: what you seal, you can't open again, and nobody can make you.")
     say(
@@ -185,26 +188,35 @@ def list_command(session: Session, place: Path, older_copy: bool) -> None:
             rows = [
                 (
                     bundle.id.hex()[:12],
-                    utc(bundle.time),
+                    _minute(bundle.time),
                     *_private_cells(one),
                     size_text(bundle.size),
-                    people.shown(bundle.holder),
-                    standing(bundle),
+                    people.brief(bundle.holder),
+                    _unusual(bundle),
                 )
                 for bundle, one in zip(bundles, seen, strict=True)
             ]
-            headers = ("Bundle", "Sealed", "Title", "Captured", "Items", "Size", "Holder", "Now")
+            headers = (
+                "Bundle",
+                "Sealed (UTC)",
+                "Title",
+                "Captured",
+                "Items",
+                "Size",
+                "Holder",
+                "Now",
+            )
             table(headers, rows)
         elif bundles:
             table(
-                ("Bundle", "Sealed", "Size", "Holder", "Now"),
+                ("Bundle", "Sealed (UTC)", "Size", "Holder", "Now"),
                 [
                     (
                         bundle.id.hex()[:12],
-                        utc(bundle.time),
+                        _minute(bundle.time),
                         size_text(bundle.size),
-                        people.shown(bundle.holder),
-                        standing(bundle),
+                        people.brief(bundle.holder),
+                        _unusual(bundle),
                     )
                     for bundle in bundles
                 ],
@@ -214,6 +226,15 @@ def list_command(session: Session, place: Path, older_copy: bool) -> None:
         say("Titles, names and exact sizes are sealed: only a reader's identity shows them.")
     if any(one.state == "damaged" for one in seen):
         say("Some titles can't be read: files are damaged. `evault verify` says which.")
+
+
+def _minute(time: int) -> str:
+    return utc(time)[:16].replace("T", " ")
+
+
+def _unusual(bundle: BundleState) -> str:
+    now = standing(bundle)
+    return "" if now == "held" else now
 
 
 def _private_cells(seen: Seen) -> tuple[str, str, str]:

@@ -15,9 +15,8 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 from vault.custody import Breach, Custody, State, vault_id
 from vault.errors import (
@@ -268,6 +267,8 @@ class Log:
             head = None  # missing or torn, as FAT leaves it: the successor is what remains
         try:
             trial._advance(pending)
+            if head is not None and head.size > trial.size:
+                return False  # the log went on since
             trial.check_tiles(head.size if head is not None else 0)
         except (NotAVaultError, UnsupportedVersionError):
             raise  # a stick that was pulled out, a later version's commit: nothing to throw away
@@ -281,8 +282,6 @@ class Log:
             return False
         if head is None:
             return True
-        if head.size > trial.size:
-            return False  # the log went on since
         if trial.tree.root(head.size) != head.root:
             raise StateError(self._store.place, "a pending commit does not continue the log")
         return head.size < trial.size
