@@ -105,6 +105,8 @@ class ItemReader(io.RawIOBase):
         Raises ``DigestMismatchError`` instead of the last bytes, and again at each reading of the
         end, if all were read in order and do not have the SHA-256 that the item's fields say.
         """
+        if self.closed:
+            raise ValueError("the item is closed")
         left = self.size - self._position
         view = memoryview(buffer).cast("B")[: max(left, 0)]
         if left <= 0:
@@ -155,7 +157,7 @@ class BundleReading:
             self._plaintext = age.open(self._parts, [identity])
             self.items = self._read_items()
         except BaseException:
-            self.close()
+            self._parts.close()
             raise
 
     def _where(self) -> tuple[int, int, int]:
@@ -201,6 +203,7 @@ class BundleReading:
 
     def close(self) -> None:
         """Close what is open."""
+        self._plaintext.close()
         self._parts.close()
 
     def __enter__(self) -> BundleReading:

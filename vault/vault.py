@@ -112,9 +112,7 @@ class Vault:
             with suppress(OSError, StateError):  # the first error is the one to report
                 unmake(store, claimed=claimed)
             raise
-        vault._settle()
-        if local is not None:
-            local.set_known(vault.id)
+        vault._settle(made=True)
         return vault
 
     @classmethod
@@ -174,10 +172,12 @@ class Vault:
         if self._local is not None:
             keep_pin(self._local, self._log, self.store.place)
 
-    def _settle(self) -> None:
+    def _settle(self, *, made: bool = False) -> None:
         """Remember what was just written: it is durable, and must not look as if it failed."""
         try:
             self._remember()
+            if made and self._local is not None:
+                self._local.set_known(self.id)
         except (OSError, VaultError) as error:
             self.unremembered = error
 

@@ -136,8 +136,8 @@ def _made(session: Session, vault: Vault, place: Path, people: People) -> None:
     else:
         out(vault.id.hex())
     say(
-        f"A vault is in {escape(str(place))}. The line above is its id: write it on paper, and give "
-        "it to its readers. Other machines need it once, with --vault-id, to write here."
+        f"A vault is in {escape(str(place))}. The line above is its id: write it on paper, and "
+        "give it to its readers. Other machines need it once, with --vault-id, to write here."
     )
     say("Only these can open what is sealed in it:")
     for key in readers:

@@ -17,7 +17,7 @@ class TestList:
         assert listed.code == 0
         assert "First" in listed.out
         assert "2026-03-01T14:05+05:00" in listed.out
-        assert "Asma (" in listed.out
+        assert "Asma" in listed.out
         assert world.bundle[:12] in listed.out
         assert listed.err == "1 bundle.\n"
 

@@ -89,6 +89,12 @@ class TestTable:
         render.table(("One", "Two"), self.ROWS)
         assert capsys.readouterr().out == "One  Two\na    [bold]x[/bold] \\x1b\nbb   y\n"
 
+    def test_a_column_without_anything_in_it_is_left_out(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        render.table(("One", "Two", "Three"), [("a", "", "b"), ("c", "", "")])
+        assert capsys.readouterr().out == "One  Three\na    b\nc\n"
+
     def test_on_a_terminal_no_cell_is_markup(self, monkeypatch: pytest.MonkeyPatch) -> None:
         terminal = Terminal()
         monkeypatch.setattr(sys, "stdout", terminal)
@@ -169,6 +175,27 @@ class TestQr:
         other.encoding = "ascii"  # type: ignore[misc]
         render.qr("ABC", other)
         assert plain.getvalue() == other.getvalue() == ""
+
+
+class TestLines:
+    TEXT = "  " + "word " * 40 + "end\n\nx"
+
+    def test_a_terminal_gets_lines_between_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stdout", terminal)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("COLUMNS", "40")
+        render.say(self.TEXT)
+        render.paragraph("word " * 9)
+        lines = terminal.getvalue().splitlines()
+        assert all(len(line) <= 40 for line in lines)
+        assert all(line.startswith("  word") for line in lines[:5])
+        assert lines[-4:] == ["", "x", "word " * 7 + "word", "word"]
+
+    def test_elsewhere_a_line_stays_one(self, capsys: pytest.CaptureFixture[str]) -> None:
+        render.say(self.TEXT)
+        render.paragraph("word " * 99)
+        assert capsys.readouterr() == ("word " * 99 + "\n", self.TEXT + "\n")
 
 
 # --- words --------------------------------------------------------------------------------------
