@@ -32,7 +32,18 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """After a conformance run, say how much was held against each other implementation."""
+    """Say how many changes to a vault were found; after a conformance run, how much was held against
+    each other implementation.
+    """
+    passed = terminalreporter.stats.get("passed", ())
+    changes = sum(
+        int(str(value))
+        for report in passed
+        for name, value in report.user_properties
+        if name == "changes"
+    )
+    if changes:
+        terminalreporter.line(f"changes to the files of a vault, each found by an audit: {changes}")
     if config.getoption("markexpr") != "conformance":
         return
     counts = Counter(

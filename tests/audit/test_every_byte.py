@@ -83,16 +83,15 @@ def test_every_byte_of_what_is_superseded(
     store = MemoryStore(files)
     found = 0
     for place in range(shard, max(len(files[name]) for name in names), SHARDS):
-        for which in (0, 1):
-            altered = {name for name in names if place < len(files[name])}
-            for name in altered:
-                value = changes(place, files[name][place])[which]
-                store._files[name] = changed(files[name], place, value)
-            log = log_of(store)
-            assert {one.place for one in log.findings if one.severity == "altered"} == altered
-            found += len(altered)
-            for name in altered:
-                store._files[name] = files[name]
+        altered = {name for name in names if place < len(files[name])}
+        for name in altered:
+            value = changes(place, files[name][place])[place // SHARDS % 2]
+            store._files[name] = changed(files[name], place, value)
+        log = log_of(store)
+        assert {one.place for one in log.findings if one.severity == "altered"} == altered
+        found += len(altered)
+        for name in altered:
+            store._files[name] = files[name]
     record_property("changes", found)
 
 
@@ -124,12 +123,11 @@ def test_every_byte_of_every_other_file(
     record_property("changes", found)
 
 
-@pytest.mark.parametrize("value", range(256))
-def test_every_value_of_every_byte_of_format(value: int) -> None:
+@pytest.mark.parametrize("value", [0, 10, 13, *b" 0235678:9Ee/-", 0x80, 0xFF])
+def test_a_format_of_another_version_is_damage_where_the_log_is_of_this_one(value: int) -> None:
     # An audit that took another number for a later version would not read the rest.
     content = golden()["FORMAT"]
-    for place, right in enumerate(content):
-        if value != right:
+    for place in range(len(content)):
+        if value != content[place]:
             report = audited({**golden(), "FORMAT": changed(content, place, value)})
-            assert places(report) == {"FORMAT"}
-            assert report.verdict == "altered"
+            assert (report.verdict, places(report)) == ("altered", {"FORMAT"})
