@@ -35,10 +35,10 @@ def pytest_terminal_summary(
     """Say how many changes to a vault were found; after a conformance run, how much was held against
     each other implementation.
     """
-    passed = terminalreporter.stats.get("passed", ())
     changes = sum(
         int(str(value))
-        for report in passed
+        for report in terminalreporter.stats.get("", ())
+        if report.when == "teardown"
         for name, value in report.user_properties
         if name == "changes"
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, final
 
-from vault.bundle import Item
+from vault.bundle import Items
 from vault.codec import Value
 from vault.custody import BundleState
 from vault.errors import NoIdentityMatchError, VaultError
@@ -53,7 +53,7 @@ def fields_of(vault: Vault, event: Event) -> Seen:
         return Seen("damaged")
 
 
-def items_of(vault: Vault, bundle: bytes) -> tuple[Item, ...] | None:
+def items_of(vault: Vault, bundle: bytes) -> Items | None:
     """Return the items of a bundle, without their content.
 
     None if they are not open to this identity, or destroyed. Raises what :meth:`Vault.read` does

@@ -8,6 +8,7 @@ SHA-256, ChaCha20-Poly1305 and ``write`` release the interpreter lock, so thread
 
 from __future__ import annotations
 
+import io
 import queue
 import threading
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol, TypeAlias, final
 
-__all__ = ["Buffer", "Progress", "ProgressCallback", "Sink", "Stage", "copy_exactly"]
+__all__ = ["Buffer", "Progress", "ProgressCallback", "Sink", "SizedReader", "Stage", "copy_exactly"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 BUFFER_SIZE: Final = 2**20
@@ -153,3 +154,37 @@ def copy_exactly(
         take(buffer[:count])
         done += count
     return done
+
+
+class SizedReader(io.RawIOBase):
+    """A file of ``size`` bytes, open for reading at any place: what all such files have in common.
+
+    A kind of it reads at ``_position``, and moves that on, in its ``readinto``.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position in bytes."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move as files do; return the new position."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}.get(whence)
+        if base is None:
+            raise ValueError(f"no such whence: {whence}")
+        if base + offset < 0:
+            raise ValueError("before the start")
+        self._position = base + offset
+        return self._position

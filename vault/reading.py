@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, final
 
 from vault import age
-from vault.bundle import Item, PartsReader, check_bag, parse_bundle_key, read_items
+from vault.bundle import Item, Items, PartsReader, check_bag, parse_bundle_key, read_items
 from vault.codec import Value
 from vault.commitment import FIELDS_LABEL, Field, fields_root, items_root
 from vault.custody import BundleState, State
@@ -17,7 +16,7 @@ from vault.errors import DigestMismatchError, FormatError, NotFoundError, ProofE
 from vault.event import MAX_FIELDS_FILE, Event, FieldsHeader, parse_fields_file
 from vault.keyring import Keyring
 from vault.layout import bundle_key_name, fields_name
-from vault.pipeline import Buffer
+from vault.pipeline import Buffer, SizedReader
 from vault.storage import Store
 
 __all__ = ["BundleReading", "ItemReader", "bundle_identity", "read_fields"]
@@ -56,7 +55,7 @@ def read_fields(keyring: Keyring, event: Event, state: State) -> tuple[Field, ..
 
 
 @final
-class ItemReader(io.RawIOBase):
+class ItemReader(SizedReader):
     """One item's content, seekable. Reading it from start to end also checks its SHA-256, with the
     last bytes; what is read of it before that, or by seeking, is only what some reader encrypted.
 
@@ -66,38 +65,15 @@ class ItemReader(io.RawIOBase):
     def __init__(
         self, plaintext: age.Reader, item: Item, end: Callable[[], None] = lambda: None
     ) -> None:
-        super().__init__()
         stored = item.stored
         if stored is None:
             raise StateError(f"item {item.number}", "has no content here")
-        self._path, self._start, self.size, self._sha256 = stored
+        self._path, self._start, size, self._sha256 = stored
+        super().__init__(size)
         self._plaintext = plaintext
         self._end = end
-        self._position = 0
         self._digest = hashlib.sha256()
         self._digested = 0
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move as files do; return the new position."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}.get(whence)
-        if base is None:
-            raise ValueError(f"no such whence: {whence}")
-        if base + offset < 0:
-            raise ValueError("before the start")
-        self._position = base + offset
-        return self._position
 
     def readinto(self, buffer: Buffer) -> int:  # type: ignore[override]
         """Fill some of ``buffer``; 0 at the end.
@@ -170,16 +146,20 @@ class BundleReading:
                 return offset, size, whole
         raise FormatError("bundle.sealed", "its fields do not say where the items lie")
 
-    def _read_items(self) -> tuple[Item, ...]:
+    def _read_items(self) -> Items:
         offset, size, whole = self._where()
         if self._plaintext.size != whole:
             raise FormatError("bundle", "not the size that the event's fields say")
-        items = tuple(read_items(self._plaintext, offset, size))
-        if self.fields.get("item_count") != len(items):
+        records: list[bytes] = []
+        roots: list[bytes] = []
+        for item, record in read_items(self._plaintext, offset, size):
+            records.append(record)
+            roots.append(item.root)
+        if self.fields.get("item_count") != len(records):
             raise FormatError("bundle", "not as many items as the event's fields say")
-        if items_root(item.root for item in items) != self.bundle.items:
+        if items_root(roots) != self.bundle.items:
             raise ProofError("items", "not the items that were sealed", self.bundle.id.hex())
-        return items
+        return Items(records)
 
     def item(self, number: int) -> Item:
         """Return item ``number``; raise ``NotFoundError``."""

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import final
 
 from vault import age
-from vault.bundle import BundleWriter, Item, Sealed, estimated_size, format_bundle_key
+from vault.bundle import BundleWriter, Item, Items, Sealed, estimated_size, format_bundle_key
 from vault.codec import Packable
 from vault.custody import State
 from vault.errors import NoSpaceError, SourceChangedError, SourceUnreadableError, StateError
@@ -102,16 +102,15 @@ class SealWriter:
             self._stage.abort()
             raise
         self._key_file: SealedFile | None = None
-        self._items: list[Item] = []
         self.id = bundle
         self.event: Event | None = None
         self.sealed: Sealed | None = None
         self.read_back = False
 
     @property
-    def items(self) -> tuple[Item, ...]:
+    def items(self) -> Items:
         """The items added so far."""
-        return tuple(self._items)
+        return self._writer.items
 
     def _check_space(self, expected: Sequence[int]) -> None:
         free = self._store.free_space()
@@ -159,7 +158,6 @@ class SealWriter:
                 # A descriptor knows no name; where the store failed, it has given its own.
                 error.filename = error.filename or str(source)
                 raise
-        self._items.append(item)
         return item
 
     def add_stream(
@@ -172,15 +170,11 @@ class SealWriter:
         mtime: int = 0,
     ) -> Item:
         """Add exactly ``size`` bytes of ``source`` (``readinto``); ``mtime`` in UTC seconds."""
-        item = self._writer.add(fields or {}, name, size, mtime, source)
-        self._items.append(item)
-        return item
+        return self._writer.add(fields or {}, name, size, mtime, source)
 
     def add_absent(self, fields: Mapping[str, Packable]) -> Item:
         """Add an item without content: a media hash, or an omission with its reason."""
-        item = self._writer.add_absent(fields)
-        self._items.append(item)
-        return item
+        return self._writer.add_absent(fields)
 
     def __enter__(self) -> SealWriter:
         return self

@@ -287,7 +287,8 @@ def _done(
     assert writer.event is not None
     people = People(vault)
     readers = sorted(vault.state.active("reader"))
-    number = len(writer.items)
+    assert writer.sealed is not None
+    number = writer.sealed.item_count
     size = sum(bundle.sizes)
     again = (
         "it was read back from the medium and matches"

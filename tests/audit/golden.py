@@ -9,7 +9,7 @@ from importlib import import_module
 
 import pytest
 
-from tests.bundles.scene import OWNER, READER, contents, new_vault, open_vault, seal
+from tests.bundles.scene import READER, contents, new_vault, open_vault, seal
 from vault.auditing import Finding, Report, audit
 from vault.storage import MemoryStore, Store
 from vault.tlog.tiles import parse_tile_path

@@ -12,7 +12,15 @@ from functools import cache
 
 import pytest
 
-from tests.audit.golden import audited, golden, is_superseded, memoised, needed, places, small_padding
+from tests.audit.golden import (
+    audited,
+    golden,
+    is_superseded,
+    memoised,
+    needed,
+    places,
+    small_padding,
+)
 from tests.bundles.scene import OWNER, contents, new_vault
 from tests.log.notes import append_notes
 from vault.auditing.files import audit_files, expected_files

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from vault.codec import Packable
-from vault.custody import Policy
 from vault.draft import Draft, commit_event_fields
 from vault.event import Event
 from vault.identity import Card, Identity

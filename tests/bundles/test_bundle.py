@@ -92,7 +92,7 @@ def where(sealed: Sealed) -> tuple[int, int, int]:
 
 
 def items_of(plaintext: age.Reader, sealed: Sealed) -> tuple[Item, ...]:
-    return tuple(read_items(plaintext, sealed.items_offset, sealed.items_size))
+    return tuple(item for item, _ in read_items(plaintext, sealed.items_offset, sealed.items_size))
 
 
 # --- whole bundles --------------------------------------------------------------------------------
@@ -163,8 +163,7 @@ def test_an_age_file_is_cut_into_parts_and_read_over_them(
     assert 0 < sizes[-1] <= size
     whole = b"".join(store.read(part_name(ID, number)) for number in range(len(sizes)))
     assert [digest for digest, _ in sealed.parts] == [
-        hashlib.sha256(whole[start : start + size]).digest()
-        for start in range(0, len(whole), size)
+        hashlib.sha256(whole[start : start + size]).digest() for start in range(0, len(whole), size)
     ]
     plaintext = opened(store, sealed)
     assert items_of(plaintext, sealed) == made
@@ -542,7 +541,7 @@ def test_an_item_s_fields_agree_with_one_another(change: dict[str, Any], why: st
     )
     data = pack(format_fields(fields))
     with pytest.raises(FormatError, match=why):
-        tuple(read_items(plain(data), 0, len(data)))
+        tuple(item for item, _ in read_items(plain(data), 0, len(data)))
 
 
 def plain(data: bytes) -> Any:
@@ -554,11 +553,11 @@ def plain(data: bytes) -> Any:
 def test_only_the_items_own_bytes_are_read() -> None:
     data = records(SOUND, {"original_name": "b"})
     source = plain(b"before" + data + b"after")
-    assert len(tuple(read_items(source, 6, len(data)))) == 2
+    assert len(list(read_items(source, 6, len(data)))) == 2
     for offset, size in ((5, len(data)), (6, len(data) - 1), (6, len(data) + 1), (7, len(data))):
         with pytest.raises(FormatError):
-            tuple(read_items(source, offset, size))
-    assert tuple(read_items(source, 10**9, 10**9)) == ()
+            tuple(item for item, _ in read_items(source, offset, size))
+    assert list(read_items(source, 10**9, 10**9)) == []
 
 
 def test_more_items_than_the_limit_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -566,7 +565,7 @@ def test_more_items_than_the_limit_are_not_read(monkeypatch: pytest.MonkeyPatch)
     assert MAX_ITEMS == 100_000
     data = records({"original_name": "a"}, {"original_name": "b"})
     with pytest.raises(FormatError, match="more than 1"):
-        tuple(read_items(plain(data), 0, len(data)))
+        tuple(item for item, _ in read_items(plain(data), 0, len(data)))
 
 
 # --- checking the bag -----------------------------------------------------------------------------

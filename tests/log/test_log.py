@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import random
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from tests.bundles.scene import (
     on_disk,
     open_vault,
 )
-from tests.log.notes import Dying, append_notes, note
+from tests.log.notes import Dying, append_notes, forge, later_version, leaf, note, place_of, read
 from vault.auditing import audit
 from vault.codec import pack
 from vault.errors import (
@@ -40,15 +39,15 @@ from vault.errors import (
     UnsupportedVersionError,
     VerificationError,
 )
-from vault.event import EVENT_LABEL, Event, format_body, format_event
+from vault.event import Event
 from vault.identity import Identity
 from vault.layout import CHECKPOINT
 from vault.log import Log
 from vault.log.files import edge_tiles, read_entries, tile_name
 from vault.storage import PENDING, LocalStore, MemoryStore, Store
 from vault.tlog.checkpoint import Checkpoint, parse_signed_checkpoint, sign_checkpoint
-from vault.tlog.merkle import MemoryTree, leaf_hash
-from vault.tlog.tiles import ENTRIES, format_entry_bundle, new_tiles, tile_data
+from vault.tlog.merkle import MemoryTree
+from vault.tlog.tiles import ENTRIES, format_entry_bundle, new_tiles
 
 
 @pytest.fixture
@@ -57,12 +56,6 @@ def store() -> MemoryStore:
     found = new_vault().store
     assert isinstance(found, MemoryStore)
     return found
-
-
-def read(store: Store) -> Log:
-    log = Log(store)
-    log.refresh()
-    return log
 
 
 def replaced(store: Store, **files: bytes | None) -> MemoryStore:
@@ -155,7 +148,11 @@ def test_a_change_of_readers_without_its_epoch_is_not_written(
     admit(store, OWNER, (SECOND, ["reader"]), readers=(READER, SECOND))
     files = contents(store)
     data: dict[str, Any] = {
-        "member.admitted": {"keys": OUTSIDER.proven.to_data(), "roles": ["reader"], "history": False},
+        "member.admitted": {
+            "keys": OUTSIDER.proven.to_data(),
+            "roles": ["reader"],
+            "history": False,
+        },
         "member.removed": {"member": SECOND.ed25519},
     }
     vault = open_vault(store, OWNER)
@@ -703,41 +700,6 @@ def test_a_refresh_reads_on_while_a_writer_drops_its_tile(store: MemoryStore) ->
 # --- logs that nobody's software writes -----------------------------------------------------------
 
 
-def place_of(log: Log) -> Any:
-    from vault.log import Place
-
-    return Place(log.size, log.root if log.size else None, None, log.state)
-
-
-def forge(
-    store: MemoryStore,
-    actor: Identity,
-    build: Callable[[Log], list[Any]],
-    signer: Identity | None = None,
-) -> None:
-    """Append leaves (bytes or events) as they are, with a proper tree and checkpoint."""
-    log = read(store)
-    leaves = [one if isinstance(one, bytes) else one.leaf for one in build(log)]
-    everything = [log.entry(seq) for seq in range(log.size)] + leaves
-    tree = MemoryTree(leaf_hash(leaf) for leaf in everything)
-    for tile in new_tiles(log.size, tree.size):
-        data = (
-            format_entry_bundle(everything[tile.index * 256 : tile.index * 256 + tile.width])
-            if tile.level == ENTRIES
-            else tile_data(tile, tree)
-        )
-        store._put(tile_name(tile), data)
-    head = Checkpoint(log.state.origin, tree.size, tree.root())
-    store._put(CHECKPOINT, sign_checkpoint(head, signer or actor))
-
-
-def leaf(actor: Identity, log: Log, signer: Identity | None = None, **changes: Any) -> bytes:
-    event = note(actor, **changes)(place_of(log))
-    if signer is None:
-        return event.leaf
-    return format_event(event.body, signer.sign_ed25519(EVENT_LABEL + event.body))
-
-
 @pytest.mark.parametrize(
     ("build", "error", "why"),
     [
@@ -783,15 +745,6 @@ def test_a_log_without_a_founder_has_no_signer() -> None:
     store._put(CHECKPOINT, sign_checkpoint(head, OUTSIDER))
     with pytest.raises(UnknownKeyError, match="not on the roster"):
         read(store)
-
-
-def later_version(actor: Identity, log: Log) -> bytes:
-    from vault.codec import unpack
-
-    value = unpack(note(actor)(place_of(log)).body)
-    assert isinstance(value, dict)
-    body = pack({**value, "v": 2})
-    return pack({"body": body, "sig": actor.sign_ed25519(EVENT_LABEL + body)})
 
 
 def test_a_later_version_is_never_damage(store: MemoryStore) -> None:
@@ -875,7 +828,9 @@ def test_a_random_history_is_the_same_to_all(seed: int) -> None:
             case 0:
                 log.refresh()
             case 1:
-                die(store, chance.choice(["files", "signed", "torn"]), OWNER, chance.randrange(1, 9))
+                die(
+                    store, chance.choice(["files", "signed", "torn"]), OWNER, chance.randrange(1, 9)
+                )
             case _:
                 actor = chance.choice([OWNER, SECOND])
                 count = chance.randrange(1, 5)

@@ -6,7 +6,7 @@ small key file. Reading: the parts as one seekable file, so an item is opened wi
 before it.
 """
 
-from vault.bundle.items import MAX_ITEM_RECORD, Item, names_line, read_items
+from vault.bundle.items import MAX_ITEM_RECORD, Item, Items, names_line, read_items
 from vault.bundle.key import format_bundle_key, parse_bundle_key
 from vault.bundle.reading import PartsReader, check_bag
 from vault.bundle.writing import BundleWriter, Sealed, estimated_size
@@ -15,6 +15,7 @@ __all__ = [
     "MAX_ITEM_RECORD",
     "BundleWriter",
     "Item",
+    "Items",
     "PartsReader",
     "Sealed",
     "check_bag",

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, final, overload
 
 from vault import age
 from vault.bag import MAX_ITEMS, item_path
-from vault.codec import Packable, Value, is_line, pack, unpack_sequence
+from vault.codec import Packable, Value, is_line, pack, unpack, unpack_sequence
 from vault.commitment import (
     ITEM_LABEL,
     Field,
@@ -25,7 +25,16 @@ from vault.commitment import (
 from vault.errors import FormatError
 from vault.event import FURTHER_FIELD, ITEM_FIELDS, check_values
 
-__all__ = ["MAX_ITEM_RECORD", "Item", "make_item", "names_line", "read_items", "shown"]
+__all__ = [
+    "MAX_ITEM_RECORD",
+    "Item",
+    "Items",
+    "make_item",
+    "names_line",
+    "parse_item",
+    "read_items",
+    "shown",
+]
 
 _ITEM_NAMES: Final = tuple(key.name for key in ITEM_FIELDS)
 MAX_ITEM_RECORD: Final = 2**20
@@ -57,6 +66,32 @@ class Item:
             case {"path": str(path), "offset": int(offset), "size": int(size), "sha256": bytes(d)}:
                 return path, offset, size, d
         return None
+
+
+@final
+class Items(Sequence[Item]):
+    """The items of a bundle, kept as their records: there can be 100,000 of them."""
+
+    def __init__(self, records: Sequence[bytes]) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, number: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> tuple[Item, ...]: ...
+
+    def __getitem__(self, number: int | slice) -> Item | tuple[Item, ...]:
+        numbers = range(len(self._records))[number]
+        if isinstance(numbers, int):
+            return parse_item(numbers, unpack(self._records[numbers]))
+        return tuple(self[one] for one in numbers)
+
+    def __iter__(self) -> Iterator[Item]:
+        return (self[number] for number in range(len(self._records)))
 
 
 def make_item(
@@ -107,16 +142,24 @@ class _Window:
         return data
 
 
-def read_items(plaintext: age.Reader, offset: int, size: int) -> Iterator[Item]:
-    """Yield the items of a bundle from its ``evidence.msgpack``; raise ``FormatError``."""
+def read_items(plaintext: age.Reader, offset: int, size: int) -> Iterator[tuple[Item, bytes]]:
+    """Yield the items of a bundle, each with its record, from its ``evidence.msgpack``.
+
+    Raises ``FormatError``.
+    """
     window = _Window(plaintext, offset, size)
-    for number, (value, _) in enumerate(unpack_sequence(window, max_value=MAX_ITEM_RECORD)):
+    for number, (value, raw) in enumerate(unpack_sequence(window, max_value=MAX_ITEM_RECORD)):
         if number >= MAX_ITEMS:
             raise FormatError("items", f"more than {MAX_ITEMS}")
-        item = Item(number, parse_fields(value, _ITEM_NAMES))
-        check_values(f"item {number}", ITEM_FIELDS, item.values, further=FURTHER_FIELD)
-        _check_path(item)
-        yield item
+        yield parse_item(number, value), raw
+
+
+def parse_item(number: int, value: Value) -> Item:
+    """Parse a record of ``evidence.msgpack``; raise ``FormatError``."""
+    item = Item(number, parse_fields(value, _ITEM_NAMES))
+    check_values(f"item {number}", ITEM_FIELDS, item.values, further=FURTHER_FIELD)
+    _check_path(item)
+    return item
 
 
 def _check_path(item: Item) -> None:

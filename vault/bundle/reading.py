@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from typing import final
 
@@ -13,46 +12,22 @@ from vault.codec import pack
 from vault.commitment import format_fields
 from vault.errors import DigestMismatchError, FormatError
 from vault.layout import PART_SIZE, part_name
-from vault.pipeline import Buffer
+from vault.pipeline import Buffer, SizedReader
 from vault.storage import Reader, Store
 
 __all__ = ["PartsReader", "check_bag"]
 
 
 @final
-class PartsReader(io.RawIOBase):
+class PartsReader(SizedReader):
     """The parts of a bundle as one seekable binary file. Sizes are those that were logged."""
 
     def __init__(self, store: Store, bundle: bytes, sizes: Sequence[int]) -> None:
-        super().__init__()
+        super().__init__(sum(sizes))
         self._store = store
         self._bundle = bundle
         self._sizes = tuple(sizes)
-        self._position = 0
         self._open: tuple[int, Reader] | None = None
-        self.size = sum(sizes)
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move as files do; return the new position."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}.get(whence)
-        if base is None:
-            raise ValueError(f"no such whence: {whence}")
-        if base + offset < 0:
-            raise ValueError("before the start")
-        self._position = base + offset
-        return self._position
 
     def readinto(self, buffer: Buffer) -> int:  # type: ignore[override]
         """Fill some of ``buffer``; 0 at the end. A part shorter than logged is ``FormatError``.
@@ -103,8 +78,7 @@ def check_bag(
     ``FormatError`` for a bag that is not the one these items make, ``DigestMismatchError`` for an
     item.
     """
-    names = b"".join(names_line(item) for item in items)
-    records = b"".join(pack(format_fields(item.fields)) for item in items)
+    names, records = bytearray(), bytearray()
     plaintext.seek(0)
 
     def read(size: int) -> bytes:
@@ -115,6 +89,8 @@ def check_bag(
 
     bag = BagReader(bundle, read)
     for item in items:
+        names += names_line(item)
+        records += pack(format_fields(item.fields))
         stored = item.stored
         if stored is None:
             continue
@@ -124,6 +100,6 @@ def check_bag(
             raise FormatError("bag", "not at the offset that its fields say", path)
         if bag.item(path, size) != sha256:
             raise DigestMismatchError("item", "not the SHA-256 that its fields say", path)
-    found, total = bag.finish(names, records)
+    found, total = bag.finish(bytes(names), records)
     if (found, len(records), total) != where:
         raise FormatError("bag", "evidence.msgpack is not where the event's fields say")

@@ -9,7 +9,7 @@ from typing import Final, final
 
 from vault import age
 from vault.bag import MAX_ITEMS, BagWriter, item_path, padded_size
-from vault.bundle.items import Item, make_item, names_line, shown
+from vault.bundle.items import Item, Items, make_item, names_line, shown
 from vault.codec import Packable
 from vault.commitment import items_root
 from vault.errors import DigestMismatchError, SourceChangedError
@@ -128,6 +128,7 @@ class BundleWriter:
         self._total = total
         self._buffer = memoryview(bytearray(BUFFER_SIZE))
         self._evidence = bytearray()
+        self._ends: list[int] = []
         self._names = bytearray()
         self._roots: list[bytes] = []
         self._done = 0
@@ -148,6 +149,13 @@ class BundleWriter:
     def count(self) -> int:
         """Items so far."""
         return len(self._roots)
+
+    @property
+    def items(self) -> Items:
+        """The items so far."""
+        starts = (0, *self._ends)
+        pairs = zip(starts, self._ends, strict=False)
+        return Items([bytes(self._evidence[start:end]) for start, end in pairs])
 
     def add(
         self,
@@ -206,6 +214,7 @@ class BundleWriter:
     def _record(self, values: Mapping[str, Packable]) -> Item:
         item, record = make_item(self.count, values, self._random)
         self._evidence += record
+        self._ends.append(len(self._evidence))
         self._names += names_line(item)
         self._roots.append(item.root)
         return item
