@@ -13,7 +13,7 @@ FORMATTED := vault cli tests demo bench
 # A failed or interrupted recipe leaves no target that looks made.
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test check lint types conformance exhaustive wheel format constraints clean distclean
+.PHONY: help demo test check lint types conformance wheel format constraints clean distclean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -23,7 +23,6 @@ help:
 	@echo "make test         run the tests"
 	@echo "make check        run what a change must pass: format, lint, types, tests, coverage"
 	@echo "make conformance  hold the formats against other implementations (Debian, npm, PyPI)"
-	@echo "make exhaustive   change each byte of a small vault in turn; every change must be found"
 	@echo "make wheel        build the wheel into dist/ and look inside"
 	@echo "make format       put the code into its one format"
 	@echo "make constraints  take the newest release of every dependency into constraints.txt"
@@ -73,10 +72,6 @@ types: .venv/ready
 conformance: .venv/ready-conformance $(NODE)/node_modules/.ready
 	@tools/need golang-golang-x-mod-dev tar
 	@$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m conformance
-
-# Each byte of every file of a small vault, changed one at a time; about four minutes.
-exhaustive: .venv/ready
-	@$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m exhaustive -rA | grep -v '^PASSED'
 
 wheel: .venv/ready
 	@rm -rf dist

@@ -32,8 +32,8 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say how many changes to a vault were found; after a conformance run, how much was held against
-    each other implementation.
+    """Say how many changes to a vault were found; after a conformance run, how much was held
+    against each other implementation.
     """
     changes = sum(
         int(str(value))

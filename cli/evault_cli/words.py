@@ -146,6 +146,10 @@ FINDINGS: Final = {
     "missing": ("Files are missing.", _COPY),
     "not-a-file": ("Something stands where only a file may: a link or a device.", _COPY),
     "not-decryptable": ("A file is as it was signed, and does not decrypt.", _PEOPLE),
+    "not-remembered": (
+        "This machine could not remember what was found.",
+        "Look at the place and the permissions of EVAULT_HOME.",
+    ),
     "pending-commit": (
         "A step was signed, and not finished.",
         "`evault doctor` finishes it, and so does the next one who writes.",

@@ -321,6 +321,37 @@ def test_a_place_with_nothing_of_a_vault_is_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     assert audit(tmp_path).verdict == "altered"
 
+    class Failing:
+        place = "somewhere"
+
+        def read(self, *_: object) -> bytes:
+            raise OSError(5, "Input/output error")
+
+        exists = read
+
+    with pytest.raises(NotAVaultError):
+        audit(Failing())  # type: ignore[arg-type]
+
+
+def test_every_file_that_an_event_can_name_is_expected() -> None:
+    from dataclasses import replace
+
+    from tests.bundles.scene import new_vault
+    from vault.auditing.files import expected_files
+
+    vault = new_vault()
+    event = replace(vault.event(0), sealed=None)
+    digest, file = b"\x0a" * 32, (b"\x0a" * 32, 7)
+    for type_name, data, name in [
+        ("vault.rekeyed", {"manifest": file}, f"keys/{digest.hex()}.files"),
+        ("history.granted", {"file": file}, f"keys/{digest.hex()}.history"),
+        ("checkpoint.attested", {"file": file}, f"foreign/{digest.hex()}"),
+        ("custody.receipted", {"receipt": file}, f"foreign/{digest.hex()}"),
+        ("epoch.opened", {"epoch": b"\x01" * 8, "file": file}, "keys/" + "01" * 8),
+    ]:
+        (found,) = expected_files([replace(event, type=type_name, data=data)], vault.state).values()
+        assert (found.name, found.sha256, found.size) == (name, digest, 7)
+
 
 @pytest.mark.parametrize("seed", range(30))
 def test_random_files_are_never_an_error(seed: int) -> None:

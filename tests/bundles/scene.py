@@ -103,7 +103,7 @@ def on_disk(path: Path, files: Mapping[str, bytes] = {}) -> Iterator[LocalStore]
         yield store
 
 
-# --- commits that no verb makes yet ----------------------------------------------------------------
+# --- commits that no verb makes yet -------------------------------------------------------------
 
 
 def draft(

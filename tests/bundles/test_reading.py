@@ -1,4 +1,4 @@
-"""Reading a bundle as its reader: items by seeking, digests, and what an insider may have sealed."""
+"""Reading a bundle as its reader: items by seeking, digests, and what an insider may seal."""
 
 from __future__ import annotations
 

@@ -594,7 +594,7 @@ def test_a_read_only_store_refuses_and_stays_as_it_is() -> None:
     store: Any = ReadOnly(vault.store)  # type: ignore[arg-type]
     owner, reader = open_vault(store, OWNER), open_vault(store, READER)
     for write in (
-        lambda: owner.seal(),
+        owner.seal,
         lambda: owner.append("vault.noted", fields={"text": "x"}),
         lambda: reader.open_item(writer.id, 0, purpose="x"),
     ):

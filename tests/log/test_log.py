@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import random
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -322,7 +323,7 @@ def test_eight_processes_make_one_linear_log(tmp_path: Path) -> None:
         assert [event.seq for event in written] == list(range(before, log.size))
         for one in people:
             assert sum(event.actor == one.ed25519 for event in written) == 8
-        for one, two in zip(written, written[1:], strict=False):
+        for one, two in pairwise(written):
             assert (two.closes is not None) == (one.actor != two.actor)
         report = audit(store)
         assert (report.verdict, report.findings) == ("intact", ())
@@ -521,6 +522,43 @@ def test_a_commit_that_its_writer_finishes_meanwhile_is_no_damage(store: MemoryS
     (event,) = append_notes(Finishing(), OWNER)  # type: ignore[arg-type]
     assert event.seq == 7
     assert audit(store).findings == ()
+
+
+def test_a_torn_checkpoint_that_is_mended_meanwhile_is_read(store: MemoryStore) -> None:
+    whole = store.read(CHECKPOINT)
+    torn = replaced(store, log__checkpoint=whole[:100])
+
+    class Mending:
+        def pending(self) -> bytes | None:
+            torn._put(CHECKPOINT, whole)
+            return torn.pending()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(torn, name)
+
+    assert read(Mending()).size == 3  # type: ignore[arg-type]
+
+
+def test_a_pending_one_for_another_log_than_the_checkpoint_s_is_not_finished(
+    store: MemoryStore,
+) -> None:
+    # The tiles of the commit replaced those of the log: what was signed is sound by itself.
+    fork = copy_of(store)
+    append_notes(store, OWNER)
+    old = store.read(CHECKPOINT)
+    Log(fork).append(OWNER, lambda _: [note(OWNER, time=7), note(OWNER)])
+    files = {**contents(fork), PENDING: fork.read(CHECKPOINT), CHECKPOINT: old}
+    forked = MemoryStore(files)
+    with pytest.raises(StateError, match="does not continue the log"):
+        Log(forked).finish_pending()
+    assert contents(forked) == files
+
+
+def test_a_pending_one_with_a_tile_that_does_not_follow_is_damaged(store: MemoryStore) -> None:
+    die(store, "signed")
+    store._put("log/tile/0/000.p/4", bytes(128))
+    with pytest.raises(StateError, match="does not follow from the entries"):
+        append_notes(store, OWNER)
 
 
 def test_a_pending_one_that_moves_for_ever_ends_in_an_error(store: MemoryStore) -> None:

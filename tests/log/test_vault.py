@@ -36,8 +36,10 @@ from vault.errors import (
     NotAVaultError,
     RollbackError,
     StateError,
+    UnknownVaultError,
     UnsupportedVersionError,
     VaultExistsError,
+    VerificationError,
 )
 from vault.layout import CHECKPOINT, FORMAT_NAME, fields_name
 from vault.localstate import LocalState
@@ -506,6 +508,21 @@ def test_appending_moves_the_pin_on(tmp_path: Path) -> None:
         pin = LocalState(tmp_path).pin(vault.id)
         assert pin is not None
         assert pin.raw == vault.checkpoint
+
+
+def test_a_vault_is_written_to_once_its_id_is_confirmed(tmp_path: Path) -> None:
+    vault = new_vault()
+    files = contents(vault.store)
+    stranger = open_vault(vault.store, OWNER, state=tmp_path)
+    for write in (lambda: stranger.append("vault.noted"), stranger.seal):
+        with pytest.raises(UnknownVaultError):
+            write()
+    assert contents(vault.store) == files
+    with pytest.raises(VerificationError, match="another vault"):
+        open_vault(vault.store, OWNER, state=tmp_path, vault_id=bytes(32))
+    confirmed = open_vault(vault.store, OWNER, state=tmp_path, vault_id=vault.id)
+    confirmed.append("vault.noted", fields={"text": "x"})
+    assert stranger.known
 
 
 # --- several at once ------------------------------------------------------------------------------

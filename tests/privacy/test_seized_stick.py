@@ -51,7 +51,7 @@ def stick(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _forms(secret: str) -> Iterator[bytes]:
-    """The ways in which a text could lie in a file: encodings, hexadecimal, base64 at any offset."""
+    """The ways in which a text could lie in a file: encodings, hexadecimal, base64 anywhere."""
     for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
         raw = secret.encode(encoding)
         yield raw

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time as _time
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock
 from typing import Final, Literal, TypeAlias
 
@@ -136,7 +137,13 @@ def audit(
         anchors=anchors,
         coverage=coverage,
     )
-    _remember(report, log, local, int(clock()))
+    try:
+        _remember(report, log, local, int(clock()))
+    except OSError as error:
+        # A machine that can't remember must not cost anyone the report.
+        detail = error.strerror or type(error).__name__
+        forgotten = Finding("not-remembered", "note", str(error.filename or "state"), detail)
+        report = replace(report, findings=in_order([*findings, forgotten]))
     return report
 
 
@@ -194,6 +201,8 @@ def _pin(local: LocalState | None, vault: bytes | None) -> _Pin:
         return local.pin(vault) if local is not None and vault is not None else None
     except FormatError as error:
         return error
+    except OSError as error:
+        return FormatError("pin", error.strerror or "can't be read", str(error.filename or ""))
 
 
 class _Meter:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 from vault.auditing.files import ExpectedFile
 from vault.auditing.places import digest_of
 from vault.auditing.report import Finding
 from vault.codec import Value
-from vault.commitment import FIELDS_LABEL, fields_root, values_of
+from vault.commitment import values_of
 from vault.custody import BundleState, Epoch, Grant, State
 from vault.errors import (
     DecryptionError,
@@ -19,16 +19,14 @@ from vault.errors import (
     VaultError,
     VerificationError,
 )
-from vault.event import MAX_FIELDS_FILE, Event, FieldsHeader, parse_fields_file
+from vault.event import Event
 from vault.identity import Identity
 from vault.keyring import Keyring, check_epoch_file, read_whole
 from vault.layout import bundle_key_name, epoch_name, fields_name, history_name
-from vault.reading import BundleReading, bundle_identity
+from vault.reading import BundleReading, bundle_identity, read_fields
 from vault.storage import Store
 
 __all__ = ["audit_deep"]
-
-_MAX_FIELDS: Final = MAX_FIELDS_FILE + MAX_FIELDS_FILE // 8
 
 
 def audit_deep(
@@ -117,7 +115,7 @@ class _Deep:
         if files[0] in self.damaged:
             return
         try:
-            fields = self._fields(event)
+            fields = values_of(read_fields(self.keyring, event, self.state))
             if bundle is not None and event.seq == bundle.seq:
                 files = self._files_of(bundle)
                 if self.damaged.isdisjoint(files):
@@ -126,15 +124,6 @@ class _Deep:
             raise
         except (VaultError, OSError) as error:
             yield from self._judge(error, event.seq, files)
-
-    def _fields(self, event: Event) -> dict[str, Value]:
-        assert event.sealed is not None
-        name = fields_name(event.sealed.sha256)
-        plaintext = self.keyring.open_file(name, event.sealed, self.state, _MAX_FIELDS)
-        fields = parse_fields_file(plaintext, FieldsHeader.of(event))
-        if fields_root(FIELDS_LABEL, fields) != event.fields:
-            raise VerificationError("fields", "not those that the event commits to", name)
-        return values_of(fields)
 
     def _files_of(self, bundle: BundleState) -> list[str]:
         file = bundle.key_file
