@@ -18,8 +18,20 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from vault import Identity, access, age, bag, bundle, codec, commitment, identity, layout
+from vault import (
+    Identity,
+    access,
+    age,
+    bag,
+    bundle,
+    codec,
+    commitment,
+    identity,
+    keyring,
+    layout,
+)
 from vault.age import header, scrypt
+from vault.bundle.items import make_item
 from vault.commitment import FIELDS_LABEL, ITEM_LABEL
 from vault.event import (
     COMMON_FIELDS,
@@ -43,6 +55,7 @@ from vault.event import (
     kinds,
 )
 from vault.identity import CARD_ORIGIN
+from vault.log.files import MAX_CHECKPOINT
 from vault.tlog import checkpoint, merkle, note
 
 PAGE: Final = Path(__file__).parent / "spec.md"
@@ -141,10 +154,14 @@ def limits() -> str:
     """Every limit of the format, from the constant that enforces it."""
     rows = (
         ("an entry of the log (a leaf)", f"{MAX_EVENT:,} bytes"),
+        ("`seq` of a body", f"{encoding._MAX_SEQ:,} (2⁵³ − 1)"),
+        ("`time` of a body", f"{encoding._MAX_TIME:,} (the last second of the year 9999)"),
+        ("a size, and any other value of kind `uint` or `seq`", f"{2**63 - 1:,} (2⁶³ − 1)"),
         ("containers within one another in msgpack", str(codec.MAX_DEPTH)),
         ("elements of a msgpack array", f"{codec._MAX_ARRAY:,}"),
         ("entries of a msgpack map", str(codec._MAX_MAP)),
         ("a text value", f"{kinds.MAX_TEXT:,} characters"),
+        ("a file name that is not UTF-8", f"{kinds.MAX_TEXT:,} bytes"),
         ("a field's name", f"{commitment._MAX_NAME} bytes"),
         ("plaintext of a fields file, before padding", f"{MAX_FIELDS_FILE:,} bytes"),
         (
@@ -152,6 +169,11 @@ def limits() -> str:
             f"at least {encoding._MIN_FIELDS_FILE:,} bytes",
         ),
         ("readers of an epoch", f"{MAX_READERS:,}"),
+        ("plaintext of an epoch's file or a history file", f"{keyring._MAX_EPOCH_FILE:,} bytes"),
+        (
+            "a fields, key, epoch or history file, as stored",
+            f"{keyring.MAX_SMALL_FILE:,} bytes",
+        ),
         ("parts of a bundle", f"{MAX_PARTS:,}"),
         ("a part", f"{layout.PART_SIZE:,} bytes, exactly, for every part but the last"),
         ("items of a bundle", f"{bag.MAX_ITEMS:,}"),
@@ -164,6 +186,7 @@ def limits() -> str:
             str(scrypt.DEFAULT_MAX_WORK_FACTOR),
         ),
         ("an age header", f"{header.MAX_HEADER_SIZE:,} bytes, {header.MAX_STANZAS:,} stanzas"),
+        ("`log/checkpoint`, `log/checkpoint.next`", f"{MAX_CHECKPOINT:,} bytes"),
         ("a signed note", f"{note.MAX_NOTE:,} bytes, {note.MAX_SIGNATURES} signatures"),
     )
     return _table(("what", "at most"), rows)
@@ -315,10 +338,6 @@ def example_commitment() -> str:
             *_hex(tree),
             "committed root as fields of an event",
             *_hex(commitment.fields_root(FIELDS_LABEL, fields)),
-            "committed root as fields of an item",
-            *_hex(commitment.fields_root(ITEM_LABEL, fields)),
-            "items root of one item with that root",
-            *_hex(commitment.items_root([commitment.fields_root(ITEM_LABEL, fields)])),
         ]
     )
 
@@ -349,6 +368,33 @@ def example_bag() -> str:
         lines.append(f"{name}:")
         lines += [f"  {line}" for line in bytes(content).decode().splitlines()]
     return _text(lines)
+
+
+def example_item() -> str:
+    """The record of one item of a bundle, and the roots that follow from it."""
+    values: dict[str, codec.Packable] = {
+        "original_name": "hello.txt",
+        "path": "data/000000.txt",
+        "offset": 1536,
+        "size": 5,
+        "sha256": hashlib.sha256(b"hello").digest(),
+        "kind": "document",
+        "my-field": "one",
+    }
+    salts = bytes(range(256))
+    item, record = make_item(0, values, lambda size: salts[:size])
+    return _text(
+        [
+            f"record ({len(record)} bytes)",
+            *_hex(record),
+            f"leaf of {item.fields[0].name}",
+            *_hex(commitment.field_leaf(item.fields[0])),
+            f"committed root of the item, {len(item.fields)} leaves",
+            *_hex(item.root),
+            "committed root of a bundle with this item alone",
+            *_hex(commitment.items_root([item.root])),
+        ]
+    )
 
 
 def example_access() -> str:
@@ -416,6 +462,7 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "example-commitment": example_commitment,
     "example-tar": example_tar,
     "example-bag": example_bag,
+    "example-item": example_item,
     "example-key-file": example_key_file,
     "example-access": example_access,
 }

@@ -7,10 +7,12 @@ Whatever goes wrong before the event leaves no bundle.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -129,8 +131,8 @@ class SealWriter:
     ) -> Item:
         """Add a file. ``name`` (its own file name, by default) is kept as a private field.
 
-        Raises ``SourceUnreadableError`` for what is not a readable regular file and
-        ``SourceChangedError`` if the file changes while it is read.
+        Raises ``SourceUnreadableError`` for what is not a readable regular file, also where reading
+        fails midway, and ``SourceChangedError`` if the file changes while it is read.
         """
         source = Path(path)
         before = check_sealable(source)
@@ -147,17 +149,15 @@ class SealWriter:
             values = {**_modified(modified), **(fields or {})}
             shown = name if name is not None else _file_name(source)
 
+            named = _Named(file, source)
+
             def unchanged() -> bool:
-                return _version(os.fstat(file.fileno())) == _version(status)
+                return _version(named.status()) == _version(status)
 
             try:
-                item = self._writer.add(values, shown, status.st_size, modified, file, unchanged)
+                item = self._writer.add(values, shown, status.st_size, modified, named, unchanged)
             except SourceChangedError:
                 raise SourceChangedError(str(source), "changed while it was sealed") from None
-            except OSError as error:
-                # A descriptor knows no name; where the store failed, it has given its own.
-                error.filename = error.filename or str(source)
-                raise
         return item
 
     def add_stream(
@@ -254,6 +254,30 @@ class SealWriter:
             "parts": sealed.parts,
             "items": sealed.items,
         }
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """An open source whose failures name it: its descriptor doesn't, and the store fails too."""
+
+    file: io.FileIO
+    path: Path
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        try:
+            return self.file.readinto(buffer)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def status(self) -> os.stat_result:
+        try:
+            return os.fstat(self.file.fileno())
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> SourceUnreadableError:
+        return SourceUnreadableError(str(self.path), error.strerror or "not readable")
 
 
 def _modified(time: int) -> dict[str, str]:

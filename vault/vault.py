@@ -112,7 +112,9 @@ class Vault:
             with suppress(OSError, StateError):  # the first error is the one to report
                 unmake(store, claimed=claimed)
             raise
-        vault._settle(made=True)
+        vault._settle(vault._remember)
+        if local is not None:
+            vault._settle(lambda: local.set_known(vault.id))
         return vault
 
     @classmethod
@@ -172,12 +174,10 @@ class Vault:
         if self._local is not None:
             keep_pin(self._local, self._log, self.store.place)
 
-    def _settle(self, *, made: bool = False) -> None:
+    def _settle(self, remember: Callable[[], None]) -> None:
         """Remember what was just written: it is durable, and must not look as if it failed."""
         try:
-            self._remember()
-            if made and self._local is not None:
-                self._local.set_known(self.id)
+            remember()
         except (OSError, VaultError) as error:
             self.unremembered = error
 
@@ -287,7 +287,7 @@ class Vault:
                 with suppress(OSError, StateError):  # the first error is the one to report
                     draft.discard()
             raise
-        self._settle()
+        self._settle(self._remember)
         return event
 
     def seal(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from evault_cli.refusal import ALTERED, RefusedError
+from evault_cli.refusal import ALTERED, STATE, RefusedError
 from evault_cli.render import (
     count,
     emit_json,
@@ -21,7 +21,7 @@ from evault_cli.render import (
     size_text,
     utc,
 )
-from evault_cli.session import PATH, Session, json_option, read_small, vault_options
+from evault_cli.session import PATH, Session, json_option, looking_options, read_small
 from evault_cli.words import ANCHORS, BLIND, finding
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _SHOWN: Final = 20
 @click.option(
     "--checkpoint", metavar="FILE", type=PATH, help="A checkpoint of it that was kept elsewhere."
 )
-@vault_options
+@looking_options
 @click.pass_context
 def verify_command(
     context: click.Context,
@@ -86,7 +86,7 @@ def verify_command(
     if session.json:
         emit_json(_report_record(report))
     else:
-        _show_report(report)
+        _show_report(report, _seen(session, report))
     if record:
         _record(session, place, identity, report)
     # Whoever named something to hold the vault against must not be told 0 when it did not hold.
@@ -94,19 +94,15 @@ def verify_command(
         context.exit(ALTERED)
 
 
-_IN_BUNDLES: Final = ("bundles/", "fields/", "foreign/", "keys/")
-"""Where damage leaves the log sound, so that it can still be written to."""
-
-
 def _record(session: Session, place: Path, identity: Identity | None, report: Report) -> None:
-    from vault.auditing import record_audit
+    from vault.auditing.record import check_recordable, record_audit
+    from vault.errors import StateError
 
-    if any(
-        one.severity == "contradicted" or not one.place.startswith(_IN_BUNDLES)
-        for one in report.findings
-        if one.severity != "note"
-    ):
-        say("Not recorded: the log itself is not sound, and must not be written to.")
+    try:
+        # Before the vault is opened, which a log that is not sound does not let happen.
+        check_recordable(report)
+    except StateError as error:
+        say(f"Not recorded: {error.why} ({escape(error.place)}).")
         return
     with session.vault(place, identity) as vault:
         events = record_audit(vault, report)
@@ -114,10 +110,16 @@ def _record(session: Session, place: Path, identity: Identity | None, report: Re
 
 
 def _checkpoint(path: Path) -> bytes:
+    from vault.errors import FormatError
     from vault.tlog.checkpoint import parse_signed_checkpoint
 
     data = read_small(path)
-    parse_signed_checkpoint(data)
+    try:
+        parse_signed_checkpoint(data)
+    except FormatError:
+        raise RefusedError(
+            f"{escape(str(path))} is not a checkpoint. Name the file that was kept.", STATE
+        ) from None
     return data
 
 
@@ -185,14 +187,48 @@ def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _show_report(report: Report) -> None:
+def _seen(session: Session, report: Report) -> int | None:
+    """Return how many events this machine has seen of the vault, if it remembers."""
+    from vault import LocalState
+    from vault.errors import FormatError
+
+    if report.vault is None:
+        return None
+    try:
+        pin = LocalState(session.home).pin(report.vault)
+    except (FormatError, OSError):
+        return None
+    return pin.checkpoint.size if pin is not None else None
+
+
+def _verdict(report: Report, seen: int | None) -> str:
+    """Return the first sentence: of what is most likely no harm, that it is so."""
+    wrong = {(one.code, one.place) for one in report.findings if one.severity != "note"}
+    contradicted = {one.code for one in report.findings if one.severity == "contradicted"}
+    if wrong == {("rollback", "pin")} and seen is not None:
+        return (
+            "Older: everything here is what was signed, but it ends at event "
+            f"{report.size - 1}; this machine has seen {count(seen, 'event')}. That is usual for a "
+            "copy made earlier. If this should be the newest, something was taken away: look for "
+            "the newer copy."
+        )
+    if contradicted == {"vault-id"} and report.vault is not None:
+        only = " Nothing else is wrong with what is stored." if len(wrong) == 1 else ""
+        return (
+            f"Another vault: its id is {report.vault.hex()}, not the one that you gave. "
+            f"Compare the digits with the paper.{only}"
+        )
+    return _VERDICTS[report.verdict]
+
+
+def _show_report(report: Report, seen: int | None) -> None:
     coverage = report.coverage
     trusted = ""
     if coverage.since:
         read = f", last read {utc(coverage.evidence_read)}" if coverage.evidence_read else ""
         trusted = f" The first {count(coverage.since, 'event')} and their files{read}, are trusted."
     # One line where no person reads: the first alone says what was found and against what.
-    paragraph(f"{_VERDICTS[report.verdict]} {_anchored(report)}{trusted}")
+    paragraph(f"{_verdict(report, seen)} {_anchored(report)}{trusted}")
     out()
     pairs(
         [

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from evault_cli.fields import typed_text
 from evault_cli.people import People, bundle_of, standing
+from evault_cli.prompt import can_ask
 from evault_cli.refusal import RefusedError
 from evault_cli.render import (
     count,
@@ -22,24 +23,33 @@ from evault_cli.render import (
     table,
     utc,
 )
-from evault_cli.session import OLDER_COPY, PATH, Session, vault_options
+from evault_cli.session import OLDER_COPY, PATH, Session, looking_options, vault_options
 from evault_cli.words import EVENTS, REMARKS, RULES
 
 if TYPE_CHECKING:
     from vault import BundleState, Vault
+    from vault.codec import Value
+    from vault.event import Event
     from vault.looking import Link
 
 __all__ = ["custody_command", "note_command"]
 
 _ABOUT_SOFTWARE = "software."
 _OF_SEAL = "bundle.sealed"
+_NUMBERS_OF_EVENTS: Final = ("approval", "release", "request")
+_DATA: Final = {
+    "hold": "the hold",
+    "receipt": "SHA-256 and size of the receipt",
+    "rehashed": "digests checked",
+}
+"""Words for names of public data that don't speak for themselves."""
 
 
 @click.command("custody")
 @click.argument("place", metavar="VAULT", type=PATH)
 @click.argument("bundle", metavar="BUNDLE")
 @OLDER_COPY
-@vault_options
+@looking_options
 @click.pass_obj
 def custody_command(session: Session, place: Path, bundle: str, older_copy: bool) -> None:
     """Show who held a bundle, and all that was done with it.
@@ -60,17 +70,17 @@ def custody_command(session: Session, place: Path, bundle: str, older_copy: bool
                     "bundle": known.id.hex(),
                     "now": standing(known),
                     "holder": people.record(known.holder),
-                    "chain": [_link_record(link, people) for link in links],
+                    "chain": [_link_record(vault, link, people) for link in links],
                 }
             )
         else:
-            _show_chain(links, people)
+            _show_chain(vault, links, people)
             _show_end(vault, known, people)
     if any(link.seen.state == "sealed" for link in links):
         say("Purposes, notes and names are sealed: only a reader's identity shows them.")
 
 
-def _show_chain(links: tuple[Link, ...], people: People) -> None:
+def _show_chain(vault: Vault, links: tuple[Link, ...], people: People) -> None:
     rows = [
         (
             str(link.event.seq),
@@ -84,6 +94,8 @@ def _show_chain(links: tuple[Link, ...], people: People) -> None:
     table(("Event", "Time claimed", "What", "Signed by", "Holder after it"), rows)
     out()
     for link in links:
+        for name, text in _public(vault, link.event, people):
+            out(f"Event {link.event.seq}, {name}: {text}")
         for name, value in _told(link):
             first, *rest = show_value(value).split("\n")  # type: ignore[arg-type]
             out(f"Event {link.event.seq}, {escape(name)}: {first}")
@@ -94,6 +106,28 @@ def _show_chain(links: tuple[Link, ...], people: People) -> None:
             rules = "; ".join(RULES.get(rule, rule) for rule in link.rules)
             more = f" ({rules})" if remark == "breaks-a-rule" else ""
             paragraph(f"Event {link.event.seq}: {REMARKS[remark]}{more}.")
+
+
+def _public(vault: Vault, event: Event, people: People) -> list[tuple[str, str]]:
+    """Return what an event says in public, in words, without the seal's keys and digests."""
+    if event.type == _OF_SEAL:
+        return []
+    return [
+        (_DATA.get(name, name), _public_text(vault, name, value, people))
+        for name, value in event.data.items()
+    ]
+
+
+def _public_text(vault: Vault, name: str, value: Value, people: People) -> str:
+    if isinstance(value, bytes):
+        return people.shown(value) if value in vault.state.members else value.hex()
+    if isinstance(value, tuple):
+        return ", ".join(_public_text(vault, "", one, people) for one in value)
+    if name == "expires" and isinstance(value, int):
+        return utc(value)
+    if name in _NUMBERS_OF_EVENTS:
+        return f"event {value}"
+    return show_value(value)
 
 
 def _told(link: Link) -> list[tuple[str, object]]:
@@ -123,7 +157,7 @@ def _show_end(vault: Vault, bundle: BundleState, people: People) -> None:
     )
 
 
-def _link_record(link: Link, people: People) -> dict[str, object]:
+def _link_record(vault: Vault, link: Link, people: People) -> dict[str, object]:
     from vault.extracting import json_value
 
     opened = link.seen.state == "open"
@@ -134,6 +168,12 @@ def _link_record(link: Link, people: People) -> dict[str, object]:
         "by": people.record(link.event.actor),
         "holder": people.record(link.holder),
         "signature": link.event.sig.hex(),
+        "data": {
+            name: people.record(value)
+            if isinstance(value, bytes) and value in vault.state.members
+            else json_value(value)
+            for name, value in link.event.data.items()
+        },
         "remarks": list(link.remarks),
         "rules": list(link.rules),
         "private": link.seen.state,
@@ -154,6 +194,11 @@ def note_command(session: Session, place: Path, bundle: str | None, text: str) -
     if text == "-":
         if session.passphrase_fd == 0:
             raise RefusedError("Standard input can't give both the passphrase and the note.")
+        if session.passphrase_fd is None and session.passphrase_file is None and not can_ask():
+            raise RefusedError(
+                "The note takes standard input, so the passphrase must come from "
+                "--passphrase-file FILE or --passphrase-fd N."
+            )
         text = sys.stdin.buffer.read(2**20).decode("utf-8", "surrogateescape").rstrip("\r\n")
     text = typed_text("The note", text)
     identity = session.identity()

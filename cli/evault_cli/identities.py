@@ -14,7 +14,7 @@ import click
 from evault_cli import prompt
 from evault_cli.fields import line
 from evault_cli.refusal import RefusedError
-from evault_cli.render import emit_json, escape, fingerprint, out, pairs, qr, say
+from evault_cli.render import emit_json, escape, fingerprint, pairs, qr, say
 from evault_cli.session import PATH, Session, identity_options, read_small
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _done(session: Session, path: Path, identity: Identity) -> None:
     if session.json:
         emit_json({"identity": str(path), "fingerprint": digest.hex()})
     else:
-        out(f"Fingerprint  {fingerprint(digest)}")
+        pairs([("Fingerprint", fingerprint(digest))])
 
 
 @identity_command.command("show")

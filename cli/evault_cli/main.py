@@ -22,7 +22,7 @@ import click
 
 from evault_cli.lazy import LazyGroup
 from evault_cli.refusal import DONE, LOCKED, MEDIUM, STATE, USAGE, RefusedError
-from evault_cli.render import escape, say, size_text
+from evault_cli.render import OUTPUT, escape, flush, say, size_text
 from evault_cli.session import Session
 from vault import errors
 from vault._version import __version__
@@ -75,6 +75,7 @@ FAULT: Final = 70
 """A fault of this software (EX_SOFTWARE of sysexits.h)."""
 
 _REPAIR: Final = "`evault verify` says what is damaged; a good copy of the vault restores it."
+_OTHER_USER: Final = "Read it as the user who made it, or copy it as an administrator."
 _ADVICE: Final = {
     "card": "Ask its owner for the card again, and compare fingerprints by voice.",
     "identity file": "Use your other copy of it.",
@@ -136,8 +137,7 @@ def _rollback(error: errors.RollbackError) -> Saying:
     return (
         f"the {error.what} is {error.why}: an older copy, or a removal of what came since, can be "
         "the reason",
-        "Use the newest copy; `evault verify` says more, and --older-copy looks at this one all "
-        "the same.",
+        "Use the newest copy; `evault verify` says more.",
     )
 
 
@@ -247,10 +247,37 @@ def _where(error: BaseException, session: Session) -> str:
     else:
         named = getattr(error, "where", "") or getattr(error, "place", "")
     shown = os.fsdecode(named) if isinstance(named, (str, bytes)) else ""
-    if not session.place or Path(shown).is_absolute():
+    # What is not yet in its place has no name that says anything to its owner.
+    if _inside(shown, session).startswith("tmp/"):
+        return session.place
+    if not session.place or Path(shown).is_absolute() or shown == OUTPUT:
         return shown
     # A name inside the vault needs the vault's own.
     return f"{session.place}: {shown}" if shown not in ("", session.place) else session.place
+
+
+def _inside(shown: str, session: Session) -> str:
+    """Return a name as it is inside of what is being worked on; nothing if it is not there."""
+    path, place = Path(shown), Path(session.place).absolute()
+    if not session.place or not shown or not (place / path).is_relative_to(place):
+        return ""
+    return (place / path).relative_to(place).as_posix()
+
+
+def _in_vault(error: BaseException, session: Session, where: str) -> Saying | None:
+    """Return what an error means that means more, or less, by what is being worked on."""
+    if isinstance(error, errors.RollbackError) and session.looks:
+        problem, advice = _rollback(error)
+        return problem, f"{advice} --older-copy looks at this one all the same."
+    if isinstance(error, PermissionError) and session.place and not session.opened:
+        path = Path(session.place, os.fsdecode(error.filename or ""))
+        if path.exists() and not os.access(path, os.R_OK):
+            return "this user may not read it", _OTHER_USER
+    if isinstance(error, FileNotFoundError) and session.opened:
+        name = _inside(os.fsdecode(error.filename or ""), session)
+        if name.startswith("bundles/"):
+            return f"a part of this bundle is missing ({name.rpartition('/')[2]})", _REPAIR
+    return None
 
 
 def _failed(error: BaseException, session: Session) -> int:
@@ -273,8 +300,8 @@ def _failed(error: BaseException, session: Session) -> int:
         return error.exit_code
     for kind, status, saying in TABLE:
         if isinstance(error, kind):
-            problem, advice = saying(error)
             where = _where(error, session)
+            problem, advice = _in_vault(error, session, where) or saying(error)
             text = f"{where}: {problem}." if where else f"{problem}."
             say(f"evault: {escape(' '.join(filter(None, (text, session.outcome(), advice))))}")
             known = _MEDIA.get(error.errno or 0) if isinstance(error, OSError) else None
@@ -309,7 +336,7 @@ def main(arguments: Sequence[str]) -> int:
         _prepare_streams()
         with cli.make_context("evault", list(arguments), obj=session) as context:
             cli.invoke(context)
-        sys.stdout.flush()
+        flush()
     except BaseException as error:
         status = _failed(error, session)
     else:

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from evault_cli.fields import line
 from evault_cli.people import bundle_of
 from evault_cli.refusal import MEDIUM, RefusedError
-from evault_cli.render import count, emit_json, escape, out, progress, say, size_text
+from evault_cli.render import count, emit_json, escape, out, progress, say, show_value, size_text
 from evault_cli.session import PATH, Session, vault_options
 from evault_cli.words import CHANGES
+
+if TYPE_CHECKING:
+    from vault import Vault
 
 __all__ = ["open_command"]
 
 _MAX_PURPOSE: Final = 4096
 _NO_PURPOSE: Final = "not stated"
 _SHOWN: Final = 20
+
+
+def _check_content(vault: Vault, bundle: bytes, numbers: Iterable[int]) -> None:
+    """Refuse items of which none has content, before anything of them is recorded."""
+    with vault.read(bundle) as looked:
+        items = [looked.item(number) for number in numbers]
+    if any(item.stored is not None for item in items):
+        return
+    item = items[0]
+    because = item.values.get("omitted_because")
+    why = (
+        f"it was omitted ({escape(show_value(because))})"
+        if because is not None
+        else "only its SHA-256 was sealed"
+    )
+    raise RefusedError(f"Item {item.number} has no content: {why}. Nothing was opened.")
 
 
 @click.command("open")
@@ -76,6 +96,8 @@ def open_command(
                 "Nothing was opened. Use --unrecorded: a signed record then lies in DIR.",
                 MEDIUM,
             )
+        if items:
+            _check_content(vault, known.id, items)
         with progress() as callback:
             opened = extract(
                 vault,

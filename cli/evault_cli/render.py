@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import zip_longest
 from threading import Lock
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from vault.pipeline import Progress, ProgressCallback
 
 __all__ = [
+    "OUTPUT",
     "count",
     "emit_json",
     "escape",
     "fingerprint",
+    "flush",
     "is_terminal",
     "out",
     "pairs",
@@ -101,8 +104,9 @@ def utc(seconds: int) -> str:
 
 
 def fingerprint(digest: bytes) -> str:
-    """Return a fingerprint in groups of four digits, to be read aloud."""
-    return " ".join(textwrap.wrap(digest.hex(), 4))
+    """Return a fingerprint in groups of four digits, to be read aloud: eight groups a line."""
+    groups = textwrap.wrap(digest.hex(), 4)
+    return "\n".join(" ".join(groups[at : at + 8]) for at in range(0, len(groups), 8))
 
 
 def short(digest: bytes) -> str:
@@ -116,7 +120,28 @@ def short(digest: bytes) -> str:
 def out(text: str = "") -> None:
     """Write one line of data."""
     _clear_meters()
-    sys.stdout.write(f"{text}\n")
+    with _output():
+        sys.stdout.write(f"{text}\n")
+
+
+def flush() -> None:
+    """Let go of all data that was written."""
+    with _output():
+        sys.stdout.flush()
+
+
+OUTPUT: Final = "standard output"
+"""How an ``OSError`` names it, so that it is not taken for one of the vault."""
+
+
+@contextmanager
+def _output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, OUTPUT) from error
 
 
 def say(text: str = "") -> None:
@@ -168,43 +193,89 @@ def paragraph(text: str) -> None:
         out(line)
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table, without the columns that are empty. No cell is markup."""
-    _clear_meters()
+_PIPED: Final = 60
+"""The most that a column is padded to where no person reads."""
+_UNBROKEN: Final = 20
+"""Cells up to so many characters, a size or a time, stay in one line; others have that at least."""
+_WORD: Final = 32
+"""So does a cell without a space, as a time with its offset is."""
+_GAP: Final = 2
+_SHORTEST: Final = 12
+_SHORTENED_LINES: Final = 2
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, shorten: str = "") -> None:
+    """Write a table, without the columns that are empty. No cell is markup.
+
+    On a terminal the column ``shorten`` gives way first; columns for which there is no room then
+    stand below their row, as ``name: value``.
+    """
     filled = [column for column in range(len(headers)) if any(row[column] for row in rows)]
     headers = [headers[column] for column in filled]
     rows = [[row[column] for column in filled] for row in rows]
     if is_terminal(sys.stdout):
-        _rich_table(headers, rows)
+        _terminal_table(headers, rows, shorten)
         return
-    widths = [max(len(row[column]) for row in (headers, *rows)) for column in range(len(headers))]
+    longest = [max(len(row[column]) for row in (headers, *rows)) for column in range(len(headers))]
     for row in (headers, *rows):
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        cells = (f"{cell:<{min(width, _PIPED)}}" for cell, width in zip(row, longest, strict=True))
         out("  ".join(cells).rstrip())
 
 
-_UNBROKEN: Final = 20
-"""Cells up to so many characters, a time or a size, stay in one line; others have that at least."""
+def _terminal_table(headers: Sequence[str], rows: Sequence[Sequence[str]], shorten: str) -> None:
+    from rich.cells import cell_len
+
+    room = shutil.get_terminal_size().columns
+    natural, least = [], []
+    for column, header in enumerate(headers):
+        cells = [row[column] for row in rows]
+        longest = max(map(cell_len, (header, *cells)))
+        whole = longest <= _UNBROKEN or (
+            longest <= _WORD and not any(" " in cell for cell in cells)
+        )
+        natural.append(longest)
+        if header == shorten:
+            least.append(min(longest, _SHORTEST))
+        else:
+            least.append(longest if whole else max(cell_len(header), _UNBROKEN))
+    kept = len(headers)
+    while kept > 1 and sum(least[:kept]) + _GAP * (kept - 1) > room:
+        kept -= 1
+    widths = least[:kept]
+    for _ in range(room - sum(widths) - _GAP * (kept - 1)):
+        growing = [column for column in range(kept) if widths[column] < natural[column]]
+        if not growing:
+            break
+        widths[min(growing, key=lambda column: widths[column])] += 1
+    _lay_out(headers[:kept], widths)
+    utf = "utf" in (sys.stdout.encoding or "").lower()
+    out(("\u2500" if utf else "-") * (sum(widths) + _GAP * (kept - 1)))
+    cut = headers.index(shorten) if shorten in headers else None
+    for row in rows:
+        _lay_out(row[:kept], widths, cut)
+        for header, cell in zip(headers[kept:], row[kept:], strict=True):
+            if cell:
+                out(f"  {header}: {cell}")
 
 
-def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.box import SIMPLE_HEAD
+def _lay_out(row: Sequence[str], widths: Sequence[int], cut: int | None = None) -> None:
+    """Write one row in as many lines as it takes; the cell in column ``cut`` in two at most."""
+    from rich.cells import set_cell_size
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for column, header in enumerate(headers):
-        longest = max((len(row[column]) for row in rows), default=0)
-        shown.add_column(
-            header,
-            overflow="fold",
-            no_wrap=longest <= _UNBROKEN,
-            min_width=max(len(header), min(longest, _UNBROKEN)),
-        )
-    for row in rows:
-        shown.add_row(*(Text(cell) for cell in row))
-    Console(file=sys.stdout, highlight=False, markup=False, emoji=False).print(shown)
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    cells = []
+    for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        lines = [one.plain for one in Text(cell).wrap(console, width, overflow="fold")]
+        if column == cut and len(lines) > _SHORTENED_LINES:
+            rest = " ".join(one.strip() for one in lines[_SHORTENED_LINES - 1 :])
+            mark = "\u2026" if "utf" in (sys.stdout.encoding or "").lower() else "."
+            lines = [*lines[: _SHORTENED_LINES - 1], set_cell_size(rest, width - 1) + mark]
+        cells.append(lines)
+    for parts in zip_longest(*cells, fillvalue=""):
+        padded = (set_cell_size(part, width) for part, width in zip(parts, widths, strict=True))
+        out((" " * _GAP).join(padded).rstrip())
 
 
 def qr(text: str, stream: TextIO) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
@@ -15,7 +14,7 @@ import click
 from evault_cli.fields import item_fields, line, read_fields_file, seal_fields
 from evault_cli.people import People
 from evault_cli.refusal import MEDIUM, RefusedError
-from evault_cli.render import count, emit_json, escape, out, progress, say, size_text
+from evault_cli.render import count, emit_json, escape, flush, out, progress, say, size_text
 from evault_cli.session import PATH, Session, vault_options
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["seal_command"]
 
 _MEDIA_HASH: Final = re.compile(r"([0-9A-Fa-f]{64}):(.+)\Z", re.DOTALL)
+_LONG_TITLE: Final = 120
 _SHOWN: Final = 20
 """How many of the things that can't be sealed are named."""
 
@@ -49,6 +49,14 @@ class Given:
         """All that can't be sealed."""
         return (*self.gathered.unsealable, *self.testimony.unsealable)
 
+    def without(self, place: str, why: str) -> Given:
+        """Return the same with the file at ``place`` as an omission."""
+        return replace(
+            self,
+            gathered=_without(self.gathered, place, why),
+            testimony=_without(self.testimony, place, why),
+        )
+
     def names(self) -> dict[str, frozenset[str]]:
         """Return the names that items go by, as :func:`item_fields` takes them."""
         none: frozenset[str] = frozenset()
@@ -56,6 +64,17 @@ class Given:
         names = {os.fsdecode(one.name): none for one in files}
         names |= {str(one.path): none for one in files}
         return names | {name: frozenset(("size",)) for _, name in self.hashes}
+
+
+def _without(gathered: Gathered, place: str, why: str) -> Gathered:
+    from vault.gathering import Unsealable
+
+    left = [one for one in gathered.files if str(one.path) == place]
+    return replace(
+        gathered,
+        files=tuple(one for one in gathered.files if one not in left),
+        unsealable=(*gathered.unsealable, *(Unsealable(one.path, one.name, why) for one in left)),
+    )
 
 
 @click.command("seal")
@@ -134,10 +153,15 @@ def seal_command(
     values = seal_fields(typed, given_fields).values
     digests = tuple(_media_hash(one) for one in hashes)
     bundles = _gather(place, paths, testimony, digests, each)
+    if each:
+        bundles = _without_empty(bundles, paths, skip_unreadable)
     for bundle in bundles:
         _check_sealable(bundle, skip_unreadable)
     names = {name: own for bundle in bundles for name, own in bundle.names().items()}
     items = item_fields(names, of_items, given_fields)
+    length = len(str(values.get("title", "")))
+    if length > _LONG_TITLE:
+        say(f"Note: the title has {length} characters; lists show the beginning.")
     identity = session.identity()
     with progress() as callback, session.vault(place, identity, callback) as vault:
         vault.check_may("bundle.sealed")
@@ -149,6 +173,7 @@ def seal_command(
                 bundle,
                 values,
                 items,
+                skip_unreadable,
                 f", {number} of {len(bundles)}" if each else "",
             )
             for number, bundle in enumerate(bundles, 1)
@@ -210,6 +235,24 @@ def _gather(
     return [Given(gather(group, vault=vault), said, digests) for group in groups]
 
 
+def _without_empty(bundles: list[Given], paths: Sequence[Path], skip: bool) -> list[Given]:
+    """Leave out folders that no bundle can be made of, or refuse them by name."""
+    kept = []
+    for bundle, path in zip(bundles, paths, strict=True):
+        if bundle.sizes or bundle.omitted:
+            kept.append(bundle)
+        elif skip and len(paths) > 1:
+            say(f"Note: {escape(str(path))} has no file and is left out.")
+        else:
+            raise RefusedError(
+                f"{escape(str(path))} has no file, so it can't be a bundle. Nothing was added. "
+                "Leave it out."
+            )
+    if not kept:
+        raise RefusedError("There is no file in what was named: nothing to seal.")
+    return kept
+
+
 def _check_sealable(bundle: Given, skip: bool) -> None:
     from vault.bag import MAX_ITEMS
     from vault.bundle import estimated_size
@@ -251,8 +294,34 @@ def _seal(
     bundle: Given,
     fields: Mapping[str, Packable],
     items: Mapping[str, Mapping[str, Packable]],
+    skip: bool,
     which: str,
 ) -> dict[str, object]:
+    from vault.errors import SourceUnreadableError
+
+    while True:
+        try:
+            writer = _write(vault, bundle, fields, items)
+            break
+        except SourceUnreadableError as error:
+            if not skip:
+                raise
+            # What was begun is gone: a bundle can't take back a file that it holds half of.
+            say(f"{escape(error.place)} can't be sealed: {escape(error.why)}. Sealing the rest.")
+            bundle = bundle.without(error.place, error.why)
+    if not session.json:
+        out(writer.id.hex())
+        flush()
+    return _done(vault, place, bundle, writer, which)
+
+
+def _write(
+    vault: Vault,
+    bundle: Given,
+    fields: Mapping[str, Packable],
+    items: Mapping[str, Mapping[str, Packable]],
+) -> SealWriter:
+    """Seal a bundle. Raises ``SourceUnreadableError``; nothing of it is left then."""
     with vault.seal(fields, expected=bundle.sizes) as writer:
         for one in bundle.gathered.files:
             writer.add_path(one.path, name=one.name, fields=_of_item(one, items))
@@ -270,10 +339,7 @@ def _seal(
             writer.add_absent(
                 {"original_name": left.name, "kind": "omitted", "omitted_because": left.why}
             )
-    if not session.json:
-        out(writer.id.hex())
-        sys.stdout.flush()
-    return _done(vault, place, bundle, writer, which)
+    return writer
 
 
 def _of_item(one: Found, items: Mapping[str, Mapping[str, Packable]]) -> dict[str, Packable]:

@@ -26,13 +26,15 @@ __all__ = [
     "Session",
     "identity_options",
     "json_option",
+    "looking_options",
     "read_small",
     "vault_options",
 ]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-PATH: Final = click.Path(path_type=Path)
+PATH: Final = click.Path(path_type=Path, readable=False)
+"""Whether it can be read is found out by reading it, and said as of every other file."""
 _MAX_SMALL: Final = 2**20
 _VAULT_ID: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
 
@@ -50,6 +52,8 @@ class Session:
         self.vault_id: bytes | None = None
         self.named = False
         """Whether an identity or a passphrase was named, by an option or the environment."""
+        self.looks = False
+        """Whether this verb only looks, and may look at an older copy."""
         self._opened: tuple[Vault, int] | None = None
 
     @contextmanager
@@ -150,11 +154,15 @@ class Session:
         ):
             self._opened = vault, vault.size
             yield vault
-            if vault.unremembered is not None:
-                say(
-                    "Warning: done, but this machine could not remember it in "
-                    f"{escape(str(self.home))}: {escape(_reason(vault.unremembered))}."
-                )
+            self.warn_unremembered(vault)
+
+    def warn_unremembered(self, vault: Vault) -> None:
+        """Say so if what was done could not be kept in this machine's memory."""
+        if vault.unremembered is not None:
+            say(
+                "Warning: done, but this machine could not remember it in "
+                f"{escape(str(self.home))}: {escape(_reason(vault.unremembered))}."
+            )
 
     def outcome(self) -> str:
         """Say what an error that came now has left of the work."""
@@ -166,6 +174,11 @@ class Session:
         if vault.size > size:
             return f"What was done before it stands: {count(vault.size - size, 'event')}."
         return "Nothing was added."
+
+    @property
+    def opened(self) -> bool:
+        """Whether a vault was opened."""
+        return self._opened is not None
 
 
 def _reason(error: Exception) -> str:
@@ -198,8 +211,18 @@ def _keep_passphrase_fd(context: click.Context, option: click.Parameter, value: 
         raise click.UsageError("--passphrase-file and --passphrase-fd exclude each other.")
 
 
+def _keep_older_copy(context: click.Context, option: click.Parameter, value: bool) -> bool:
+    session = context.find_object(Session)
+    assert session is not None
+    session.looks = True
+    return value
+
+
 OLDER_COPY: Final = click.option(
-    "--older-copy", is_flag=True, help="Look although this machine has seen a newer state."
+    "--older-copy",
+    is_flag=True,
+    callback=_keep_older_copy,
+    help="Look although this machine has seen a newer state.",
 )
 
 
@@ -225,14 +248,21 @@ def _keep_vault_id(context: click.Context, option: click.Parameter, value: str |
 
 
 def vault_options(command: _Command) -> _Command:
-    """Add what verbs have that open a vault: its id, an identity, ``--json``."""
-    return click.option(
-        "--vault-id",
-        metavar="HEX",
-        expose_value=False,
-        callback=_keep_vault_id,
-        help="The id on paper: needed once before this machine writes to a vault made elsewhere.",
+    """Add what verbs have that write to a vault: its id, an identity, ``--json``."""
+    return _vault_id(
+        "The id on paper: needed once before this machine writes to a vault made elsewhere."
     )(identity_options(command))
+
+
+def looking_options(command: _Command) -> _Command:
+    """Add what verbs have that only look at a vault: its id, an identity, ``--json``."""
+    return _vault_id("The id on paper: says whether this is that vault.")(identity_options(command))
+
+
+def _vault_id(about: str) -> Callable[[_Command], _Command]:
+    return click.option(
+        "--vault-id", metavar="HEX", expose_value=False, callback=_keep_vault_id, help=about
+    )
 
 
 def identity_options(command: _Command) -> _Command:

@@ -20,7 +20,7 @@ from evault_cli.render import (
     table,
     utc,
 )
-from evault_cli.session import OLDER_COPY, PATH, Session, vault_options
+from evault_cli.session import OLDER_COPY, PATH, Session, looking_options
 
 if TYPE_CHECKING:
     from vault import BundleState, Item, Vault
@@ -33,7 +33,7 @@ __all__ = ["show_command"]
 @click.argument("place", metavar="VAULT", type=PATH)
 @click.argument("bundle", metavar="[BUNDLE]", required=False)
 @OLDER_COPY
-@vault_options
+@looking_options
 @click.pass_obj
 def show_command(session: Session, place: Path, bundle: str | None, older_copy: bool) -> None:
     """Show a vault, or one bundle: all that is public, and to a reader all fields and items.

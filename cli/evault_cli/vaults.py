@@ -22,7 +22,7 @@ from evault_cli.render import (
     table,
     utc,
 )
-from evault_cli.session import OLDER_COPY, PATH, Session, identity_options, vault_options
+from evault_cli.session import OLDER_COPY, PATH, Session, identity_options, looking_options
 
 if TYPE_CHECKING:
     from vault import BundleState, Policy, Vault
@@ -95,6 +95,7 @@ def init_command(
     ):
         names = {card.keys.ed25519: card.name for card in cards}
         _made(session, vault, place, People(vault, names))
+        session.warn_unremembered(vault)
 
 
 def _policy(text: str) -> Policy:
@@ -141,13 +142,14 @@ def _made(session: Session, vault: Vault, place: Path, people: People) -> None:
     )
     say("Only these can open what is sealed in it:")
     for key in readers:
-        groups = fingerprint(people.fingerprint(key))
-        say(f"  {escape(people.name(key) or 'a reader')}\n    {groups[:39]}\n    {groups[40:]}")
+        groups = fingerprint(people.fingerprint(key)).replace("\n", "\n    ")
+        other = "you" if key == me.ed25519 else "a reader"
+        say(f"  {escape(people.name(key) or other)}\n    {groups}")
     if not can_read:
         say("You can't: what you seal, you can't open again, and nobody can make you.")
     say(
-        "Warning: you are its only owner. If your identity is lost, nobody can admit or remove "
-        "members."
+        "Warning: you are its only owner, and readers are chosen now: this version's command "
+        "can't add one later. Name a second reader if one may be lost."
     )
 
 
@@ -157,7 +159,7 @@ def _made(session: Session, vault: Vault, place: Path, people: People) -> None:
 @click.command("list")
 @click.argument("place", metavar="VAULT", type=PATH)
 @OLDER_COPY
-@vault_options
+@looking_options
 @click.pass_obj
 def list_command(session: Session, place: Path, older_copy: bool) -> None:
     """List the bundles of a vault.
@@ -206,7 +208,7 @@ def list_command(session: Session, place: Path, older_copy: bool) -> None:
                 "Holder",
                 "Now",
             )
-            table(headers, rows)
+            table(headers, rows, shorten="Title")
         elif bundles:
             table(
                 ("Bundle", "Sealed (UTC)", "Size", "Holder", "Now"),

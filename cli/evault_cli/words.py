@@ -117,6 +117,10 @@ FINDINGS: Final = {
         "Custody could be followed only up to the first event that can't be read.",
         "Put back what else is named here first, then verify again.",
     ),
+    "attested-root": (
+        "An attestation is recorded of another log than this one.",
+        _PEOPLE,
+    ),
     "checkpoint-not-ours": (
         "The checkpoint given does not fit this log, and none of its members signed that one.",
         "Ask where the file comes from; it neither proves nor disproves anything.",

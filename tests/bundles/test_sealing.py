@@ -282,18 +282,54 @@ def test_a_change_that_is_ignored_ends_in_no_bundle(vault: Vault, source: Path) 
     unchanged.check()
 
 
-def test_a_source_that_can_t_be_read_is_named(
+@pytest.mark.parametrize("when", ["reading", "at the end"])
+def test_a_source_that_fails_midway_is_named(
+    vault: Vault, source: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    unchanged = Unchanged(vault)
+    read: list[int] = []
+
+    class Failing(io.FileIO):
+        def readinto(self, buffer: Any) -> int:
+            read.append(1)
+            if when == "reading":
+                raise OSError(5, "Input/output error")
+            return super().readinto(buffer)
+
+    fstat = os.fstat
+
+    def failing(descriptor: int) -> os.stat_result:
+        if read:
+            raise OSError(5, "Input/output error")
+        return fstat(descriptor)
+
+    monkeypatch.setattr(
+        "vault.sealing.open", lambda descriptor, *_, **__: Failing(descriptor), raising=False
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr("vault.sealing.os.fstat", failing)
+        with (
+            pytest.raises(SourceUnreadableError, match="Input/output") as raised,
+            vault.seal() as writer,
+        ):
+            writer.add_path(source)
+    assert raised.value.place == str(source)
+    unchanged.check()
+
+
+def test_a_store_that_fails_midway_is_not_taken_for_the_source(
     vault: Vault, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unchanged = Unchanged(vault)
 
     def fail(*_: object) -> None:
-        raise OSError(5, "Input/output error")
+        raise OSError(28, "No space left on device", "the vault")
 
-    monkeypatch.setattr("vault.bundle.writing.copy_exactly", fail)
-    with pytest.raises(OSError, match="Input/output") as raised, vault.seal() as writer:
-        writer.add_path(source)
-    assert raised.value.filename == str(source)
+    with monkeypatch.context() as patched:
+        patched.setattr("vault.storage.files.write_all", fail)
+        with pytest.raises(OSError, match="No space") as raised, vault.seal() as writer:
+            writer.add_path(source)
+    assert raised.value.filename != str(source)
     unchanged.check()
 
 

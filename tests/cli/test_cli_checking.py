@@ -75,7 +75,8 @@ class TestVerify:
         assert "It agrees with the vault id and what this machine saw last." in right.out
         wrong = world.call("verify", world.vault, "--vault-id", "00" * 32)
         assert wrong.code == 1
-        assert wrong.out.startswith("Contradicted")
+        assert wrong.out.startswith("Another vault: its id is ")
+        assert "Nothing else is wrong" in wrong.out
         assert "It does not agree with the vault id." in wrong.out
         assert "another vault than the id given" in wrong.out
         assert world.call("verify", world.vault, "--vault-id", "xyz").code == 2

@@ -14,7 +14,7 @@ import pytest
 from vault import parse_card, parse_identity_file
 
 Evault = Callable[..., Any]
-GROUPS = re.compile(r"([0-9a-f]{4} ){15}[0-9a-f]{4}")
+GROUPS = re.compile(r"(([0-9a-f]{4} ){7}[0-9a-f]{4}\s+){2}")
 FAST = ("--work-factor", 10)
 
 
@@ -34,7 +34,7 @@ def test_a_new_identity_is_a_private_file_that_its_passphrase_opens(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     identity = parse_identity_file(path.read_bytes(), b"a passphrase long enough")
-    assert identity.keys.fingerprint.hex() in made.out.replace(" ", "")
+    assert identity.keys.fingerprint.hex() in "".join(made.out.split())
     assert "a passphrase long enough" not in made.out + made.err
 
 
@@ -240,7 +240,7 @@ class TestCard:
         assert made.code == 0
         card = parse_card(made.out.encode())
         assert card.name == "Ben\u00e9 Ben\u00e9"
-        assert card.keys.fingerprint.hex() in made.err.replace(" ", "")
+        assert card.keys.fingerprint.hex() in "".join(made.err.split())
         assert GROUPS.search(made.err)
 
     def test_a_card_goes_to_a_new_file(self, evault: Evault, secret: Path, tmp_path: Path) -> None:

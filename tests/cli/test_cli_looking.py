@@ -199,6 +199,33 @@ class TestCustody:
         assert [link["type"] for link in record["chain"]] == ["bundle.sealed", "bundle.noted"]
         assert record["chain"][1]["fields"] is None
 
+    def test_what_an_event_says_in_public_shows_without_a_key(self, world: Any) -> None:
+        card = parse_card((world.folder / "reader.card").read_bytes())
+        bundle = bytes.fromhex(world.bundle)
+        identity = (world.folder / "home/identity.age").read_bytes()
+        owner = parse_identity_file(identity, b"a passphrase of the owner")
+        to: dict[str, Any] = {"to": card.keys.ed25519, "expires": 4_000_000_000}
+        with Vault.open(world.vault, identity=owner) as vault:
+            for name, data in (
+                ("bundle.checked", {"result": "altered"}),
+                ("hold.placed", {"hold": b"\xab" * 16}),
+                ("custody.released", to),
+                ("custody.recalled", {"release": 6}),
+            ):
+                vault.append(name, bundle=bundle, data=data)
+        shown = world.call("custody", world.vault, world.bundle).out
+        assert "Event 4, result: altered\n" in shown
+        assert f"Event 5, the hold: {'ab' * 16}\n" in shown
+        assert "Event 6, expires: 2096-10-02T07:06:40Z\n" in shown
+        assert "Event 7, release: event 6\n" in shown
+        assert "Event 3, " not in shown
+        named = world.call("custody", world.vault, world.bundle, *world.reader).out
+        assert "Event 6, to: Reader Bé (" in named
+        chain = world.call("custody", world.vault, world.bundle, "--json").json["chain"]
+        assert chain[1]["data"] == {"result": "altered"}
+        assert chain[3]["data"]["to"]["fingerprint"] == card.keys.fingerprint.hex()
+        assert chain[2]["data"] == {"hold": {"hex": "ab" * 16}}
+
     def test_gaps_and_what_waits_are_told_in_plain_words(self, world: Any) -> None:
         owner = parse_identity_file(
             (world.folder / "home/identity.age").read_bytes(), b"a passphrase of the owner"

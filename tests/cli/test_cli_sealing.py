@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import os
 import socket
@@ -47,6 +49,21 @@ class TestInit:
         assert record["readers"] == [record["owner"]]
         assert record["policy"] == {"clock": 1, "two_person_destroy": False}
         assert "You can't" not in made.err
+
+    def test_a_memory_that_fails_is_told_and_the_rest_of_it_kept(
+        self, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("vault.vault.keep_pin", full)
+        made = world.call("init", tmp_path / "new", "--reader", "me", *world.owner)
+        assert made.code == 0
+        assert "could not remember it" in made.err
+        assert "No space left on device" in made.err
+        monkeypatch.undo()
+        with Vault.open(tmp_path / "new", state=world.folder / "home") as vault:
+            assert vault.known
 
     def test_the_policy_is_that_of_the_vault(self, world: Any, tmp_path: Path) -> None:
         policy = "clock=3600,two-person-destroy"
@@ -198,6 +215,19 @@ class TestSeal:
         assert before != world.files()
 
 
+def _rotten(file: int, *_: object, **__: object) -> io.FileIO:
+    """Open a source that fails midway if it is large."""
+
+    class Rotten(io.FileIO):
+        def readinto(self, buffer: Any, /) -> int:
+            count = super().readinto(memoryview(buffer)[:65536])
+            if self.tell() > 65536:
+                raise OSError(errno.EIO, "Input/output error")
+            return count
+
+    return Rotten(file)
+
+
 class TestWhatCantBeSealed:
     @pytest.fixture
     def odd(self, tmp_path: Path) -> Path:
@@ -281,17 +311,45 @@ class TestWhatCantBeSealed:
         self, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         file = tmp_path / "rotten.jpg"
-        file.write_text("start")
+        file.write_bytes(bytes(5_000_000))
         before = world.files()
-
-        def fail(*_: object) -> int:
-            raise OSError(5, "Input/output error")
-
-        monkeypatch.setattr("vault.bundle.writing.copy_exactly", fail)
+        monkeypatch.setattr("vault.sealing.open", _rotten, raising=False)
         sealed = world.call("seal", world.vault, file, *world.owner)
         assert sealed.code == 5
-        assert f"{file}: can't be read or written: the medium reports a fault" in sealed.err
+        assert f"{file}: can't be sealed: Input/output error" in sealed.err
+        assert "--skip-unreadable seals the rest" in sealed.err
         assert world.files() == before
+
+    def test_what_fails_midway_is_left_out_and_the_rest_sealed(
+        self, world: Any, tmp_path: Path, fields: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tmp_path / "some"
+        folder.mkdir()
+        (folder / "a good").write_text("good")
+        (folder / "b rotten").write_bytes(bytes(5_000_000))
+        (folder / "c gone").write_text("gone")
+        (folder / "d said").write_text("said")
+        monkeypatch.setattr("vault.sealing.open", _rotten, raising=False)
+
+        def vanish(*_: object) -> None:
+            (folder / "c gone").unlink()
+
+        monkeypatch.setattr("evault_cli.sealing._check_sealable", vanish)
+        options = ("--testimony", folder / "b rotten", "--skip-unreadable", *world.owner)
+        paths = [folder / "a good", folder / "c gone", folder / "d said"]
+        sealed = world.call("seal", world.vault, *paths, *options)
+        assert sealed.code == 0, sealed.err
+        assert "Recorded as omitted: 2." in sealed.err
+        assert sealed.err.count("--skip-unreadable") == 0
+        items = fields(sealed.out.strip())[1]
+        assert [(one["original_name"], one.get("omitted_because")) for one in items] == [
+            ("a good", None),
+            ("d said", None),
+            ("c gone", "No such file or directory"),
+            ("b rotten", "Input/output error"),
+        ]
+        assert len(os.listdir(world.vault / "bundles")) == 2
+        assert os.listdir(world.vault / "tmp") == []
 
 
 class TestFields:

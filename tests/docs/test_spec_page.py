@@ -18,7 +18,8 @@ from typing import Final
 import pytest
 
 from vault import Identity, MemoryStore, Vault, bag, bundle, codec, commitment
-from vault.event import EVENT_TYPES
+from vault.custody import holding, roster
+from vault.event import EVENT_TYPES, kinds
 
 ROOT: Final = Path(__file__).parents[2]
 SEVERITIES: Final = frozenset(("altered", "contradicted", "note"))
@@ -328,3 +329,63 @@ def test_the_first_commit_is_what_the_page_describes() -> None:
         epoch = vault.event(3).data["epoch"]
         assert {event.sealed.epoch for event in vault.events() if event.sealed} == {epoch}
         assert vault.id == hashlib.sha256(vault.event(0).leaf).digest()
+
+
+# --- effects and bounds -----------------------------------------------------------------------
+
+
+def test_the_table_of_effects_has_every_type_and_no_effect_where_the_code_has_none(
+    page: Page,
+) -> None:
+    table = section(page("spec"), "effects")
+    rows = re.findall(r"^\| `([^`]+)` \| (.*) \|$", table, re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(EVENT_TYPES)
+    idle = {name for name, effect in rows if re.match(r"none\b(?! is due)", effect)}
+    applied = {"vault.created", "bundle.sealed", *holding.APPLY, *roster.APPLY}
+    assert idle == EVENT_TYPES.keys() - applied
+
+
+@pytest.mark.parametrize(
+    ("value", "good"),
+    [
+        ("2026", True),
+        ("2026-03", True),
+        ("2026-02-28", True),
+        ("2026-02-29", False),
+        ("0000", False),
+        ("2026-03-01T09:05Z", True),
+        ("2026-03-01T09:05:59.123456789-23:59", True),
+        ("2026-03-01T09:05-00:00", True),
+        ("2026-03-01T09:05", False),
+        ("2026-03-01T09Z", False),
+        ("2026-03-01T09:05.5Z", False),
+        ("2026-03-01T09:05:60Z", False),
+        ("2026-03-01T24:00Z", False),
+        ("2026-03-01T09:05+24:00", False),
+        ("2026-03-01t09:05Z", False),
+        ("2026-03-01T09:05z", False),
+        ("2026-03-01T09:05:59.1234567890Z", False),
+    ],
+)
+def test_a_time_is_what_the_page_describes(value: str, good: bool) -> None:
+    assert kinds.TIME.accepts(value) is good
+
+
+def test_the_bounds_of_kinds_are_what_the_page_says() -> None:
+    for kind in (kinds.UINT, kinds.SEQ):
+        assert kind.accepts(2**63 - 1)
+        assert not kind.accepts(2**63)
+    assert not kinds.FILE.accepts((bytes(32), 2**63))
+    assert kinds.FILE_NAME.accepts(b"\xff" * 65536)
+    assert not kinds.FILE_NAME.accepts(b"\xff" * 65537)
+    assert not kinds.FILE_NAME.accepts(b"plain.txt")
+    for kind in (kinds.ROLES, kinds.MEMBERS, kinds.EPOCHS, kinds.PARTS, kinds.TEXTS):
+        assert not kind.accepts(())
+    assert kinds.TEXT.accepts("\U0001f512" * 65536)
+
+
+def test_white_space_that_a_card_name_may_not_end_with_is_what_the_page_lists() -> None:
+    listed = {0x20, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000}
+    code_points = (*range(0xD800), *range(0xE000, 0x110000))
+    found = {one for one in code_points if chr(one).isspace() and codec.is_line(chr(one))}
+    assert found == listed

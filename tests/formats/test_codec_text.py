@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 
 import pytest
 from hypothesis import given
@@ -111,11 +110,12 @@ def test_a_number_above_its_maximum_is_refused() -> None:
             codec.parse_decimal(text, maximum=maximum)
 
 
-def test_a_number_of_a_million_digits_is_refused_at_once() -> None:
-    start = time.perf_counter()
+def test_a_number_of_a_million_digits_is_refused_without_converting_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(codec, "int", None, raising=False)
     with pytest.raises(FormatError):
         codec.parse_decimal("9" * 10**6)
-    assert time.perf_counter() - start < 0.5
 
 
 def test_a_negative_number_is_not_written() -> None:

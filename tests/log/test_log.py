@@ -688,6 +688,7 @@ def test_an_event_that_vanishes_or_changes_after_it_was_read_is_found(store: Mem
 
 
 def test_an_event_is_read_on_while_a_writer_drops_its_tile(store: MemoryStore) -> None:
+    append_notes(store, OWNER, 248)
     log = read(store)
 
     class Busy:

@@ -325,6 +325,10 @@ def _check_event(audit: LogAudit, event: Event, seq: int, place: str) -> None:
         audit.add("event-signature", "contradicted", place, error.why)
     if seq and event.head != audit.tree.root(seq):
         audit.add("head", "contradicted", place, "is not the root before it")
+    match event.type, event.data:
+        case "checkpoint.attested", {"size": int(size), "root": root} if 0 < size <= seq:
+            if audit.tree.root(size) != root:
+                audit.add("attested-root", "contradicted", place, f"not the root at size {size}")
 
 
 def _disputes(audit: LogAudit) -> None:
