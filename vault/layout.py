@@ -16,6 +16,7 @@ __all__ = [
     "FORMAT_NAME",
     "KEYS",
     "LOG",
+    "MAX_CHECKPOINT",
     "PART_SIZE",
     "bundle_directory",
     "bundle_key_name",
@@ -32,6 +33,8 @@ FORMAT_NAME: Final = "FORMAT"
 FORMAT_CONTENT: Final = b"evidence-vault/1\n"
 LOG: Final = "log"
 CHECKPOINT: Final = "log/checkpoint"
+MAX_CHECKPOINT: Final = 65536
+"""The most bytes that are read of a checkpoint; two signatures make it about 3.7 KiB."""
 BUNDLES: Final = "bundles"
 FIELDS: Final = "fields"
 KEYS: Final = "keys"

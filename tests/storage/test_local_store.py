@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from vault.errors import LockedError, NotAVaultError, StateError, VaultExistsError
+from vault.layout import MAX_CHECKPOINT
 from vault.storage import PENDING, STRANGE, LocalStore
 
 CHECKPOINT = "log/checkpoint"
@@ -552,3 +553,16 @@ class TestTheLock:
             writer.write(b"x")
             assert store.describe()["locked"] is False
             LocalStore(store.path).commit(None, {}, lambda: b"one")
+
+
+def test_a_huge_pending_checkpoint_is_not_read_whole(tmp_path: Path) -> None:
+    with LocalStore.make(tmp_path / "vault") as store:
+        store.commit(None, {"log/tile/0/000.p/1": b"x"}, lambda: b"first")
+        with (tmp_path / "vault/log/checkpoint.next").open("wb") as file:
+            file.write(b"not a checkpoint")
+            file.truncate(2**40)  # sparse: it takes no room
+        pending = store.pending()
+        assert pending is not None
+        assert len(pending) == MAX_CHECKPOINT + 1
+        store.commit(b"first", {"log/tile/0/000.p/2": b"y"}, lambda: b"second", judged=pending)
+        assert store.read("log/checkpoint") == b"second"

@@ -6,10 +6,9 @@ Nothing is verified here but the form of an entry bundle.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from vault.errors import FormatError
-from vault.layout import CHECKPOINT, LOG
+from vault.layout import CHECKPOINT, LOG, MAX_CHECKPOINT
 from vault.storage import Store
 from vault.tlog.tiles import (
     ENTRIES,
@@ -30,9 +29,6 @@ __all__ = [
     "superseded",
     "tile_name",
 ]
-
-MAX_CHECKPOINT: Final = 65536
-"""The bytes of ``log/checkpoint`` that are read: many times those of a sound one."""
 
 
 def tile_name(tile: Tile) -> str:

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self, final
 
 from vault.errors import ConflictError, StateError, VaultExistsError
-from vault.layout import CHECKPOINT
+from vault.layout import CHECKPOINT, MAX_CHECKPOINT
 from vault.storage.base import (
     PENDING,
     PRIVATE,
@@ -208,8 +208,9 @@ class LocalStore:
     # --- the checkpoint -----------------------------------------------------------------------
 
     def _content(self, name: str) -> bytes | None:
+        # One byte more than a checkpoint can have: a sparse file must not fill the memory.
         try:
-            return self.read(name)
+            return self.read(name, 0, MAX_CHECKPOINT + 1)
         except FileNotFoundError:
             return None
 
