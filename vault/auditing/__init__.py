@@ -296,7 +296,9 @@ def _signer_of(kept: SignedCheckpoint, log: LogAudit) -> str:
     """Return the fingerprint of the member who signed a checkpoint; nothing if none did."""
     for member in log.state.members.values():
         try:
-            check_checkpoint(kept, member.keys.ed25519, member.keys.ml_dsa_44)
+            check_checkpoint(
+                kept, member.keys.ed25519, member.keys.ml_dsa_44, origin=log.state.origin
+            )
         except VerificationError:
             continue
         return member.keys.fingerprint.hex()
