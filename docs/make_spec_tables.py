@@ -29,6 +29,7 @@ from vault import (
     identity,
     keyring,
     layout,
+    stored,
 )
 from vault.age import header, scrypt
 from vault.bundle.items import make_item
@@ -172,7 +173,7 @@ def limits() -> str:
         ("plaintext of an epoch's file or a history file", f"{keyring._MAX_EPOCH_FILE:,} bytes"),
         (
             "a fields, key, epoch or history file, as stored",
-            f"{keyring.MAX_SMALL_FILE:,} bytes",
+            f"{stored.MAX_SMALL_FILE:,} bytes",
         ),
         ("parts of a bundle", f"{MAX_PARTS:,}"),
         ("a part", f"{layout.PART_SIZE:,} bytes, exactly, for every part but the last"),

@@ -70,7 +70,8 @@ class Draft:
     """One event to be appended. ``data`` is a map, or a function of the state at its place.
 
     ``epoch`` names the recipient of the fields when the event itself brings the epoch: (id, raw
-    recipient). Call it with a place, as the log does, to get the signed event.
+    recipient). ``files`` are those that the event names and that belong to it alone, by name. Call
+    it with a place, as the log does, to get the signed event.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Draft:
         data: Mapping[str, Packable] | Callable[[State], Mapping[str, Packable]],
         bundle: bytes | None = None,
         epoch: tuple[bytes, bytes] | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -95,9 +97,12 @@ class Draft:
         self._epoch = epoch
         self._root = fields_root(FIELDS_LABEL, fields)
         self._sealed: SealedFile | None = None
+        self._files = dict(files or {})
+        self._written: list[str] = []
 
     def __call__(self, place: Place) -> Event:
-        """Return the signed event for ``place``; its fields file is durable by then."""
+        """Return the signed event for ``place``; its files are durable by then."""
+        self._write_files()
         state = place.state
         genesis = self._type == "vault.created"
         data = self._data(state) if callable(self._data) else self._data
@@ -138,19 +143,33 @@ class Draft:
         if self._sealed is None or self._sealed.epoch != epoch:
             recipient = age.HybridRecipient.from_bytes(raw)
             data = age.encrypt_bytes(format_fields_file(header, self._fields), [recipient])
-            self.discard()
+            self._discard_fields()
             sealed = SealedFile(hashlib.sha256(data).digest(), len(data), epoch)
-            with self._store.create(fields_name(sealed.sha256)) as writer:
-                writer.write(data)
-                writer.commit()
+            self._write(fields_name(sealed.sha256), data)
             self._sealed = sealed
         return self._sealed
 
-    def discard(self) -> None:
-        """Remove the fields file of an event that was not appended."""
+    def _write_files(self) -> None:
+        while self._files:
+            name, data = self._files.popitem()
+            self._write(name, data)
+            self._written.append(name)
+
+    def _write(self, name: str, data: bytes) -> None:
+        with self._store.create(name) as writer:
+            writer.write(data)
+            writer.commit()
+
+    def _discard_fields(self) -> None:
         if self._sealed is not None:
             self._store.delete(fields_name(self._sealed.sha256))
             self._sealed = None
+
+    def discard(self) -> None:
+        """Remove the files of an event that was not appended. It can't be appended any more."""
+        self._discard_fields()
+        while self._written:
+            self._store.delete(self._written.pop())
 
 
 def _clock(data: Mapping[str, Packable]) -> int:

@@ -20,7 +20,6 @@ from vault import age
 from vault.codec import parse_hex
 from vault.custody import Epoch, State
 from vault.errors import (
-    DigestMismatchError,
     FormatError,
     NoIdentityMatchError,
     ProofError,
@@ -29,7 +28,9 @@ from vault.errors import (
 from vault.event import SealedFile
 from vault.identity import Identity, PublicKeys
 from vault.layout import epoch_name, history_name
+from vault.replacement import Replacements
 from vault.storage import Store
+from vault.stored import read_whole
 
 __all__ = [
     "Keyring",
@@ -38,13 +39,11 @@ __all__ = [
     "format_epoch_file",
     "new_epoch",
     "parse_epoch_file",
-    "read_whole",
     "seal_to_epoch",
 ]
 
 EPOCH_SIZE: Final = 8
 _MAX_EPOCH_FILE: Final = 2**20
-MAX_SMALL_FILE: Final = 2**25
 
 
 def format_epoch_file(epochs: Iterable[tuple[bytes, age.HybridIdentity]]) -> bytes:
@@ -107,20 +106,6 @@ def seal_to_epoch(plaintext: bytes, epoch: Epoch) -> tuple[bytes, SealedFile]:
     return data, SealedFile(hashlib.sha256(data).digest(), len(data), epoch.id)
 
 
-def read_whole(store: Store, name: str, sha256: bytes, size: int) -> bytes:
-    """Read a small file; raise ``DigestMismatchError`` unless it is the one that was logged."""
-    if size > MAX_SMALL_FILE:
-        raise FormatError("file", "larger than such a file can be", name)
-    try:
-        # One byte more than expected shows a file that was extended.
-        data = store.read(name, 0, size + 1)
-    except FileNotFoundError:
-        raise DigestMismatchError("file", "missing", name) from None
-    if len(data) != size or hashlib.sha256(data).digest() != sha256:
-        raise DigestMismatchError("file", "not the one that was logged", name)
-    return data
-
-
 def check_epoch_file(
     data: bytes, identity: Identity, epochs: Mapping[bytes, Epoch], where: str
 ) -> dict[bytes, age.HybridIdentity]:
@@ -145,6 +130,7 @@ class Keyring:
         self._identity = identity
         self._known: dict[bytes, age.HybridIdentity] = {}
         self._read: set[str] = set()
+        self._replacements = Replacements(store)
 
     def identity_of(self, epoch: bytes, state: State) -> age.HybridIdentity:
         """Return the identity of an epoch; raise ``NoIdentityMatchError`` if it is not for us."""
@@ -171,10 +157,10 @@ class Keyring:
     def _files(self, state: State) -> Iterator[tuple[str, bytes, int]]:
         me = self._identity.ed25519
         for epoch in reversed(state.epochs.values()):
-            if me in epoch.readers:
+            if me in epoch.readers and epoch.id not in state.shredded:
                 yield epoch_name(epoch.id), epoch.sha256, epoch.size
         for grant in reversed(state.grants):
-            if grant.reader == me:
+            if grant.reader == me and state.shredded.isdisjoint(grant.epochs):
                 yield history_name(grant.sha256), grant.sha256, grant.size
 
     def earlier(self, state: State) -> list[tuple[bytes, age.HybridIdentity]]:
@@ -192,7 +178,21 @@ class Keyring:
         return found
 
     def open_file(self, name: str, file: SealedFile, state: State, max_size: int) -> bytes:
-        """Read and decrypt a small file that was encrypted to an epoch."""
+        """Read and decrypt a small file that was logged as ``name``, or what took its place."""
+        trouble: VaultError | None = None
+        for place in self._replacements.places(name, file, state):
+            try:
+                if isinstance(place, VaultError):
+                    raise place
+                return self.open_stored(*place, state, max_size)
+            except VaultError as error:
+                # The newest should be there, and says best what is wrong.
+                trouble = trouble or error
+        assert trouble is not None
+        raise trouble
+
+    def open_stored(self, name: str, file: SealedFile, state: State, max_size: int) -> bytes:
+        """Read and decrypt the small file ``name`` itself."""
         secret = self.identity_of(file.epoch, state)
         data = read_whole(self._store, name, file.sha256, file.size)
         return age.decrypt_bytes(data, [secret], max_size=max_size)

@@ -1,27 +1,23 @@
-"""A vault: create, open, seal, read, append, look at what its log says. Nothing else.
+"""A vault: create, open, seal, read, append. Nothing else.
 
-A :class:`Vault` shows one verified state of the log; :meth:`Vault.refresh` moves it on, and so does
-everything that it appends. Several threads may read from one; writers have one each.
+A :class:`Vault` is a :class:`~vault.view.View` that moves on: by :meth:`Vault.refresh`, and by all
+that it appends. Several threads may read from one; writers have one each.
 """
 
 from __future__ import annotations
 
 import os
 import time as _time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import final
 
-from vault.codec import Packable, Value
-from vault.commitment import values_of
-from vault.custody import Breach, BundleState, Policy, State
+from vault.codec import Packable
+from vault.consent import check_consent, consent_of
+from vault.custody import Policy, State
 from vault.draft import Clock, Draft, Random, commit_event_fields, exact_time
 from vault.errors import (
-    AmbiguousError,
     CustodyError,
-    NoIdentityMatchError,
-    NotFoundError,
     StateError,
     UnknownVaultError,
     VaultError,
@@ -30,15 +26,14 @@ from vault.errors import (
 )
 from vault.event import EVENT_TYPES, Event
 from vault.founding import check_format, claim, first_drafts, unmake
-from vault.identity import Card, Identity
-from vault.keyring import Keyring, NewEpoch
+from vault.identity import Card, Identity, PublicKeys
+from vault.keyring import NewEpoch, new_epoch
 from vault.localstate import LocalState, keep_pin
-from vault.log import Log
 from vault.pipeline import ProgressCallback
-from vault.reading import BundleReading, ItemReader, bundle_identity, read_fields
+from vault.reading import BundleReading, ItemReader
 from vault.sealing import SealWriter
 from vault.storage import LocalStore, Store
-from vault.tlog.merkle import HashReader
+from vault.view import View
 
 __all__ = ["Vault"]
 
@@ -46,8 +41,8 @@ Place = str | os.PathLike[str]
 
 
 @final
-class Vault:
-    """One state of a vault, seen by ``identity`` (None: as anybody sees it).
+class Vault(View):
+    """One state of a vault, seen and written to by ``identity`` (None: looked at by anybody).
 
     Made by :meth:`create` and :meth:`open`; a context manager.
     """
@@ -61,14 +56,11 @@ class Vault:
         random: Random,
         progress: ProgressCallback | None,
     ) -> None:
-        self.store = store
-        self.identity = identity
+        super().__init__(store, identity)
         self._local = state
         self._clock = clock
         self._random = random
         self._progress = progress
-        self._log = Log(store)
-        self._keyring = Keyring(store, identity) if identity is not None else None
         self.unremembered: OSError | VaultError | None = None
         """Why this machine's pin could not be moved on to what was appended, if so."""
 
@@ -181,84 +173,6 @@ class Vault:
         except (OSError, VaultError) as error:
             self.unremembered = error
 
-    # --- looking ------------------------------------------------------------------------------
-
-    @property
-    def id(self) -> bytes:
-        """The vault id (32 bytes)."""
-        return self.state.vault
-
-    @property
-    def state(self) -> State:
-        """Roster, epochs and bundles in this state of the log. Not to be changed."""
-        return self._log.state
-
-    @property
-    def size(self) -> int:
-        """Events in this state of the log."""
-        return self._log.size
-
-    @property
-    def root(self) -> bytes:
-        """RFC 6962 root of this state of the log."""
-        return self._log.root
-
-    @property
-    def tree(self) -> HashReader:
-        """The hashes of this state's tree, for proofs and comparisons."""
-        return self._log.tree
-
-    @property
-    def breaches(self) -> tuple[Breach, ...]:
-        """The rules of custody that events of this log break; such a log is not written to."""
-        return tuple(self._log.breaches)
-
-    @property
-    def in_doubt(self) -> bool:
-        """Whether the last append failed after it was signed: a later reading tells if it is in."""
-        return self._log.in_doubt
-
-    @property
-    def checkpoint(self) -> bytes:
-        """The signed note of this state of the log."""
-        assert self._log.raw is not None
-        return self._log.raw
-
-    def events(self, after: int = -1) -> Iterator[Event]:
-        """Yield the events behind number ``after``, in the order of the log."""
-        return (self._log.event(seq) for seq in range(after + 1, self.size))
-
-    def event(self, seq: int) -> Event:
-        """Return event ``seq``; raise ``IndexError``."""
-        return self._log.event(seq)
-
-    def bundle(self, prefix: str | bytes) -> BundleState:
-        """Return the bundle with this id, or with this prefix of its id in hex.
-
-        Raises ``NotFoundError``, ``AmbiguousError``.
-        """
-        if isinstance(prefix, bytes):
-            prefix = prefix.hex()
-        found = [bundle for bundle in self.state.bundles if bundle.hex().startswith(prefix)]
-        if not prefix or not found:
-            raise NotFoundError(prefix, "no bundle begins so")
-        if len(found) > 1:
-            raise AmbiguousError(
-                prefix, "several bundles begin so", tuple(sorted(one.hex() for one in found))
-            )
-        return self.state.bundles[found[0]]
-
-    def fields(self, event: Event) -> dict[str, Value]:
-        """Return the private fields of an event, by name.
-
-        Raises ``NoIdentityMatchError`` if they are not open to this identity,
-        ``DigestMismatchError``, ``FormatError``, or ``ProofError`` if they are not those that the
-        event commits to.
-        """
-        if event.fields is None:
-            return {}
-        return values_of(read_fields(self._open_keyring(), event, self.state))
-
     # --- writing ------------------------------------------------------------------------------
 
     def append(
@@ -275,20 +189,65 @@ class Vault:
         Raises ``CustodyError`` for an event that a rule forbids, ``FormatError`` for a value that
         is not of its kind, ``UnknownVaultError`` (see :meth:`open`); nothing is written then.
         """
-        self._check_known()
-        draft = self._draft(type_name, fields or {}, data=data or {}, bundle=bundle)
-        return self._append(draft)
+        draft = self.draft(type_name, bundle=bundle, data=data, fields=fields)
+        (event,) = self.commit(lambda: [draft])
+        return event
 
-    def _append(self, draft: Draft) -> Event:
+    def draft(
+        self,
+        type_name: str,
+        *,
+        bundle: bytes | None = None,
+        data: Mapping[str, Packable] | Callable[[State], Mapping[str, Packable]] | None = None,
+        fields: Mapping[str, Packable] | None = None,
+        epoch: NewEpoch | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Draft:
+        """Return an event for :meth:`commit`. Nothing is written yet.
+
+        ``data`` may be a function of the state before the event. ``epoch`` is that which its commit
+        opens: the fields are for its readers. ``files`` (by name) are those that the event names;
+        they are durable before it is signed, and go if it is not appended.
+        """
+        return self._draft(
+            type_name, fields or {}, data=data or {}, bundle=bundle, epoch=epoch, files=files
+        )
+
+    def commit(self, build: Callable[[], Sequence[Draft]]) -> tuple[Event, ...]:
+        """Append several events at once, all or none, and return them once they are durable.
+
+        ``build`` returns their drafts; it is called when this vault shows the newest state, and
+        again if another writer was faster. Raises what it raises, and what :meth:`append` does.
+        """
+        self._check_known()
+        made: list[Draft] = []
+
+        def attempt(_: State) -> Sequence[Draft]:
+            drafts = build()
+            for draft in made:
+                if draft not in drafts:
+                    draft.discard()
+            made[:] = drafts
+            return drafts
+
         try:
-            (event,) = self._log.append(self._identity(), lambda _: [draft])
+            events = self._log.append(self._identity(), attempt)
         except BaseException:
             if not self._log.in_doubt:
                 with suppress(OSError, StateError):  # the first error is the one to report
-                    draft.discard()
+                    for draft in made:
+                        draft.discard()
             raise
         self._settle(self._remember)
-        return event
+        return events
+
+    def new_epoch(self, readers: Iterable[PublicKeys], *, history: bool) -> NewEpoch:
+        """Make a reading key for ``readers``, for an ``epoch.opened`` that is to be committed.
+
+        With ``history`` its file also opens the earlier epochs that this identity can open.
+        """
+        earlier = self.keyring.earlier(self.state) if history else ()
+        return new_epoch(readers, earlier, self._random)
 
     def seal(
         self,
@@ -313,7 +272,9 @@ class Vault:
         def append(
             values: Mapping[str, Packable], data: Callable[[State], Mapping[str, Packable]]
         ) -> Event:
-            return self._append(self._draft("bundle.sealed", values, data=data, bundle=bundle))
+            draft = self.draft("bundle.sealed", bundle=bundle, data=data, fields=values)
+            (event,) = self.commit(lambda: [draft])
+            return event
 
         def refused() -> bool:
             return not self._log.in_doubt and bundle not in self.state.bundles
@@ -341,18 +302,6 @@ class Vault:
 
     # --- reading evidence ---------------------------------------------------------------------
 
-    def read(self, bundle: bytes) -> BundleReading:
-        """Open a bundle without recording it: for a copy, a read-only medium, or a look at names.
-
-        Raises ``NoIdentityMatchError`` if this identity is no reader of it.
-        """
-        known = self.bundle(bundle)
-        if known.destroyed is not None:
-            raise StateError(known.id.hex(), "destroyed")
-        keyring = self._open_keyring()
-        identity = bundle_identity(self.store, keyring, known, self.state)
-        return BundleReading(self.store, known, identity, self.fields(self.event(known.seq)))
-
     def open_bundle(
         self,
         bundle: bytes,
@@ -363,7 +312,9 @@ class Vault:
     ) -> BundleReading:
         """Open a bundle and record it: ``bundle.opened`` is durable before this returns.
 
-        ``items`` are those that will be read (none: all).
+        ``items`` are those that will be read (none: all). ``fields`` are further ones of the event:
+        ``use`` is held against a consent that is limited; ``authority`` stands above consent.
+        Raises ``CustodyError`` for an opening that consent does not cover.
         """
         reading = self.read(bundle)
         try:
@@ -372,6 +323,28 @@ class Vault:
             reading.close()
             raise
         return reading
+
+    def open_item(
+        self,
+        bundle: bytes,
+        number: int,
+        *,
+        purpose: str,
+        fields: Mapping[str, Packable] | None = None,
+    ) -> ItemReader:
+        """Open one item's content and record it: the event is durable before the first byte.
+
+        As :meth:`open_bundle`. Raises ``StateError`` for an item without content; nothing is
+        recorded then.
+        """
+        reading = self.read(bundle)
+        try:
+            item = reading.open(number, end=reading.close)
+            self._record_opening(reading, [number], purpose, fields or {})
+        except BaseException:
+            reading.close()
+            raise
+        return item
 
     def _record_opening(
         self,
@@ -383,33 +356,16 @@ class Vault:
         values: dict[str, Packable] = {"purpose": purpose, **fields}
         if items:
             values["items"] = [str(reading.item(number).number) for number in items]
-        self.append("bundle.opened", bundle=reading.bundle.id, fields=values)
+        draft = self.draft("bundle.opened", bundle=reading.bundle.id, fields=values)
 
-    def open_item(self, bundle: bytes, number: int, *, purpose: str) -> ItemReader:
-        """Open one item's content and record it: the event is durable before the first byte.
+        def build() -> Sequence[Draft]:
+            # Consent may have been withdrawn a moment ago, on another machine.
+            check_consent(consent_of(self, reading.bundle.id), "bundle.opened", values)
+            return [draft]
 
-        Raises ``StateError`` for an item without content; nothing is recorded then.
-        """
-        reading = self.read(bundle)
-        try:
-            item = reading.open(number, end=reading.close)
-            self._record_opening(reading, [number], purpose, {})
-        except BaseException:
-            reading.close()
-            raise
-        return item
+        self.commit(build)
 
     # --- inner --------------------------------------------------------------------------------
-
-    def _identity(self) -> Identity:
-        if self.identity is None:
-            raise NoIdentityMatchError("vault", "no identity was given")
-        return self.identity
-
-    def _open_keyring(self) -> Keyring:
-        if self._keyring is None:
-            raise NoIdentityMatchError("vault", "no identity was given")
-        return self._keyring
 
     def _draft(
         self,
@@ -419,6 +375,7 @@ class Vault:
         data: Mapping[str, Packable] | Callable[[State], Mapping[str, Packable]],
         bundle: bytes | None = None,
         epoch: NewEpoch | None = None,
+        files: Mapping[str, bytes] | None = None,
         policy: Policy | None = None,
     ) -> Draft:
         values = {**fields, **exact_time(self._clock, policy or self.state.policy)}
@@ -431,19 +388,5 @@ class Vault:
             data=data,
             bundle=bundle,
             epoch=(epoch.id, epoch.recipient) if epoch is not None else None,
+            files=files or {},
         )
-
-    def close(self) -> None:
-        """Let go of the store."""
-        self.store.close()
-
-    def __enter__(self) -> Vault:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

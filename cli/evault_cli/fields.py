@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from vault.event.kinds import Kind
     from vault.event.types import Key
 
-__all__ = ["FieldSet", "item_fields", "line", "read_fields_file", "seal_fields", "typed_text"]
+__all__ = [
+    "FieldSet",
+    "circumstance",
+    "item_fields",
+    "line",
+    "read_fields_file",
+    "seal_fields",
+    "typed_text",
+]
 
 _OWN: Final = frozenset(
     (
@@ -73,6 +81,25 @@ def line(name: str, text: str, longest: int) -> str:
 
 def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def circumstance(option: str, name: str, text: str) -> dict[str, Packable]:
+    """Return the common fields that an option of every event sets."""
+    from vault.event import kinds
+
+    text = typed_text(option, text)
+    if name == "clock_check":
+        parts = [part.strip() for part in text.split(",")]
+        if len(parts) != 3 or not all(parts):
+            raise RefusedError(
+                f"{option} takes three things with commas between: what the clock was compared "
+                "with, what that showed, and the difference."
+            )
+        names = ("reference", "reading", "difference")
+        return {f"clock_check.{one}": part for one, part in zip(names, parts, strict=True)}
+    if name == "occurred_at" and not kinds.TIME.accepts(text):
+        raise RefusedError(f"{option} must be {kinds.TIME.about}.")
+    return {name: text}
 
 
 # --- one value ----------------------------------------------------------------------------------

@@ -18,12 +18,14 @@ from evault_cli.render import count, escape, say
 
 if TYPE_CHECKING:
     from vault import Identity, Vault
+    from vault.codec import Packable
     from vault.pipeline import ProgressCallback
 
 __all__ = [
     "OLDER_COPY",
     "PATH",
     "Session",
+    "circumstance_options",
     "identity_options",
     "json_option",
     "looking_options",
@@ -52,6 +54,8 @@ class Session:
         self.vault_id: bytes | None = None
         self.named = False
         """Whether an identity or a passphrase was named, by an option or the environment."""
+        self.circumstances: dict[str, Packable] = {}
+        """Fields of every event of this call: when it happened, why it is recorded late."""
         self.looks = False
         """Whether this verb only looks, and may look at an older copy."""
         self._opened: tuple[Vault, int] | None = None
@@ -77,6 +81,7 @@ class Session:
 
     def identity(self) -> Identity:
         """Unlock the identity."""
+        self._check_circumstances()
         path = self.identity_file
         if not path.exists():
             raise RefusedError(
@@ -84,6 +89,14 @@ class Session:
                 "`evault identity new`, or name yours with -i FILE."
             )
         return self._unlock(path, self._passphrase(path))
+
+    def _check_circumstances(self) -> None:
+        late = "recorded_late_because" in self.circumstances
+        if late != ("occurred_at" in self.circumstances):
+            raise RefusedError(
+                "--occurred-at and --late-because go together: when it happened, and why it is "
+                "recorded only now."
+            )
 
     def identity_if_any(self) -> Identity | None:
         """Unlock the identity if one was named, or if it is there and a person wants it unlocked.
@@ -245,6 +258,46 @@ def _keep_vault_id(context: click.Context, option: click.Parameter, value: str |
     session = context.find_object(Session)
     assert session is not None
     session.vault_id = bytes.fromhex(value.strip())
+
+
+def circumstance_options(command: _Command) -> _Command:
+    """Add what can be said of any event: when it happened, why late, how the clock was checked."""
+    for option, name, metavar, about in (
+        (
+            "--clock-check",
+            "clock_check",
+            "REFERENCE,READING,DIFFERENCE",
+            "What this device's clock was compared with, what that showed, and by how much it "
+            "differs.",
+        ),
+        ("--late-because", "recorded_late_because", "TEXT", "Why it is recorded only now."),
+        (
+            "--occurred-at",
+            "occurred_at",
+            "TIME",
+            "When it happened, if earlier, such as 2026-03-01T14:05+05:00; with --late-because.",
+        ),
+    ):
+        command = click.option(
+            option,
+            name,
+            metavar=metavar,
+            expose_value=False,
+            callback=_keep_circumstance,
+            help=about,
+        )(command)
+    return command
+
+
+def _keep_circumstance(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is None:
+        return
+    from evault_cli.fields import circumstance
+
+    session = context.find_object(Session)
+    assert session is not None
+    assert option.name is not None
+    session.circumstances |= circumstance(option.opts[0], option.name, value)
 
 
 def vault_options(command: _Command) -> _Command:

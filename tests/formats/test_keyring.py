@@ -23,18 +23,17 @@ from vault.errors import (
 from vault.event import SealedFile
 from vault.identity import Identity
 from vault.keyring import (
-    MAX_SMALL_FILE,
     Keyring,
     NewEpoch,
     check_epoch_file,
     format_epoch_file,
     new_epoch,
     parse_epoch_file,
-    read_whole,
     seal_to_epoch,
 )
 from vault.layout import epoch_name, history_name
 from vault.storage import MemoryStore
+from vault.stored import MAX_SMALL_FILE, read_whole
 
 ME, OTHER, THIRD = (Identity(bytes((n,)) * 32) for n in (1, 2, 3))
 KEYS = tuple(age.HybridIdentity.from_seed(bytes((n,)) * 32) for n in (11, 12, 13))

@@ -15,7 +15,7 @@ from typing import final
 from vault.custody import holding, roster
 from vault.custody.holding import sealed_files
 from vault.custody.roster import changes_readers, vault_id
-from vault.custody.state import BundleState, Epoch, Grant, Member, Policy, Release, State
+from vault.custody.state import BundleState, Epoch, Grant, Member, Policy, Rekeying, Release, State
 from vault.errors import FormatError, VerificationError
 from vault.event import Event
 from vault.tlog import checkpoint
@@ -28,6 +28,7 @@ __all__ = [
     "Grant",
     "Member",
     "Policy",
+    "Rekeying",
     "Release",
     "State",
     "changes_readers",

@@ -203,6 +203,8 @@ def _apply_approved(_: State, bundle: BundleState, event: Event) -> None:
 
 
 def _check_destroyed(state: State, bundle: BundleState, event: Event) -> Broken:
+    if event.actor != bundle.holder:
+        yield "holder", ""
     if bundle.holds:
         yield "hold", ""
     named = (event.data.get("request"), event.data.get("approval"))

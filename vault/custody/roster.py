@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from vault.custody.state import Epoch, Grant, Member, Policy, State
+from vault.custody.state import Epoch, Grant, Member, Policy, Rekeying, State
 from vault.errors import FormatError, VerificationError
 from vault.event import MAX_READERS, Event
 from vault.identity import ProvenKeys, check_possession
@@ -222,7 +222,7 @@ def _check_history(state: State, event: Event) -> Broken:
     if member is None or "reader" not in member.roles:
         yield "history-reader", reader.hex()
     for epoch in epochs:
-        if epoch not in state.epochs:
+        if epoch not in state.epochs or epoch in state.shredded:
             yield "epoch-unknown", bytes(epoch).hex()  # type: ignore[arg-type]
 
 
@@ -239,9 +239,80 @@ def _apply_history(state: State, event: Event) -> None:
             raise AssertionError("the schema was checked")
 
 
+def _rekeying(event: Event) -> tuple[str, bytes, bytes, int]:
+    match event.data:
+        case {
+            "stage": str(stage),
+            "epoch": bytes(epoch),
+            "manifest": (bytes(sha256), int(size)),
+        }:
+            return stage, epoch, sha256, size
+    raise AssertionError("the schema was checked")
+
+
 def _check_rekeyed(state: State, event: Event) -> Broken:
-    if event.data["epoch"] != state.newest:
+    stage, epoch, manifest, size = _rekeying(event)
+    known = state.rekeyings.get(manifest)
+    if stage == "written":
+        if known is not None:
+            yield "rekey-once", manifest.hex()
+        if epoch != state.newest:
+            yield "epoch-newest", ""
+        return
+    if known is None or (known.epoch, known.size) != (epoch, size):
+        yield "rekey-unknown", manifest.hex()
+        return
+    if stage == "pruned":
+        if known.confirmed is None:
+            yield "rekey-unconfirmed", ""
+        if known.pruned is not None:
+            yield "rekey-once", manifest.hex()
+        return
+    if known.confirmed is not None:
+        yield "rekey-once", manifest.hex()
+    if event.actor == known.by and any(key != known.by for key in state.active("reader")):
+        yield "second-reader", ""
+
+
+def _apply_rekeyed(state: State, event: Event) -> None:
+    stage, epoch, manifest, size = _rekeying(event)
+    if stage == "written":
+        state.rekeyings[manifest] = Rekeying(manifest, size, epoch, event.actor, event.seq)
+    elif stage == "confirmed":
+        state.rekeyings[manifest].confirmed = event.seq
+    else:
+        state.rekeyings[manifest].pruned = event.seq
+
+
+def _shredded(event: Event) -> set[bytes]:
+    epochs = event.data["epochs"]
+    assert isinstance(epochs, tuple)
+    return {epoch for epoch in epochs if isinstance(epoch, bytes)}
+
+
+def _check_shredded(state: State, event: Event) -> Broken:
+    epochs = _shredded(event)
+    unknown = epochs - state.epochs.keys() | epochs & state.shredded
+    if unknown:
+        yield "epoch-unknown", min(unknown).hex()
+        return
+    for epoch in state.epochs.keys() - epochs - state.shredded:
+        held = epochs.intersection(state.held_by(epoch))
+        if held:
+            yield "epoch-held", epoch.hex()
+    if state.newest in epochs:
         yield "epoch-newest", ""
+    if any(rekeying.pruned is None for rekeying in state.rekeyings.values()):
+        yield "rekey-unfinished", ""
+
+
+def _apply_shredded(state: State, event: Event) -> None:
+    state.shredded |= _shredded(event)
+
+
+def _check_policy(state: State, event: Event) -> Broken:
+    if state.policy.two_person_destroy and not _policy(event).two_person_destroy:
+        yield "policy-loosened", ""
 
 
 def _check_upgraded(state: State, event: Event) -> Broken:
@@ -265,7 +336,9 @@ RULES = {
     "member.admitted": _check_admitted,
     "member.removed": _check_removed,
     "epoch.opened": _check_epoch,
+    "epoch.shredded": _check_shredded,
     "history.granted": _check_history,
+    "vault.policy": _check_policy,
     "vault.rekeyed": _check_rekeyed,
     "vault.upgraded": _check_upgraded,
     "checkpoint.attested": _check_attested,
@@ -275,6 +348,8 @@ APPLY = {
     "member.admitted": _apply_admitted,
     "member.removed": _apply_removed,
     "epoch.opened": _apply_epoch,
+    "epoch.shredded": _apply_shredded,
     "history.granted": _apply_history,
     "vault.policy": _apply_policy,
+    "vault.rekeyed": _apply_rekeyed,
 }

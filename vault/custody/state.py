@@ -9,7 +9,7 @@ from typing import final
 from vault.event import SealedFile
 from vault.identity import ProvenKeys, PublicKeys
 
-__all__ = ["BundleState", "Epoch", "Grant", "Member", "Policy", "Release", "State"]
+__all__ = ["BundleState", "Epoch", "Grant", "Member", "Policy", "Rekeying", "Release", "State"]
 
 
 @final
@@ -73,6 +73,22 @@ class Grant:
 
 
 @final
+@dataclass(slots=True)
+class Rekeying:
+    """A manifest of files that were encrypted again to ``epoch``, as event ``seq`` by ``by`` says;
+    ``confirmed`` and ``pruned`` are the indexes of the events that did so.
+    """
+
+    manifest: bytes
+    size: int
+    epoch: bytes
+    by: bytes
+    seq: int
+    confirmed: int | None = None
+    pruned: int | None = None
+
+
+@final
 @dataclass(frozen=True, slots=True)
 class Release:
     """A handover that waits for its recipient; ``expires`` is a time in UTC seconds, if any."""
@@ -128,6 +144,8 @@ class State:
     withheld: bool = False
     waiting: list[tuple[int, bytes]] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
+    rekeyings: dict[bytes, Rekeying] = field(default_factory=dict)
+    shredded: set[bytes] = field(default_factory=set)
     bundles: dict[bytes, BundleState] = field(default_factory=dict)
     files: set[bytes] = field(default_factory=set)
     last_actor: bytes = b""
@@ -147,6 +165,28 @@ class State:
         return (
             key for key, member in self.members.items() if member.active and role in member.roles
         )
+
+    def held_by(self, epoch: bytes) -> Iterator[bytes]:
+        """Yield the epochs whose identities the file of an epoch holds, newest first: its own, and
+        those before it back to the last that was opened without history.
+        """
+        order = [*self.epochs]
+        for one in reversed(order[: order.index(epoch) + 1]):
+            yield one
+            if not self.epochs[one].history:
+                return
+
+    def opens(self, reader: bytes) -> frozenset[bytes]:
+        """Return the epochs that the log says are open to a reader's key."""
+        found: set[bytes] = set()
+        for grant in self.grants:
+            # A file that grants what was shredded is gone, with all else that it granted.
+            if grant.reader == reader and self.shredded.isdisjoint(grant.epochs):
+                found.update(grant.epochs)
+        for epoch in self.epochs.values():
+            if reader in epoch.readers:
+                found.update(self.held_by(epoch.id))
+        return frozenset(found - self.shredded)
 
     def is_disputed(self, actor: bytes, seq: int) -> bool:
         """Whether a removal declared this key's events from some point on as doubtful."""

@@ -106,7 +106,10 @@ _SEALED_FIELDS: Final = _fields(
     (kinds.TEXTS, "testimony.earlier_accounts"),
     (kinds.one_of("given", "limited", "not asked", "refused", "withdrawn"), "consent.status"),
     (kinds.TEXTS, "consent.scope consent.recipients"),
-    (kinds.TEXT, "consent.anonymity consent.how_given consent.by_whom limitations"),
+    (
+        kinds.TEXT,
+        "consent.anonymity consent.language consent.how_given consent.by_whom limitations",
+    ),
     (kinds.TEXT, "amends derived_from translation_of transcript_of"),
     (kinds.UINT, "item_count plaintext_size items_offset items_size"),
 )
@@ -181,6 +184,7 @@ _TABLE: Final = (
         ),
         (kinds.TEXT, "reason"),
     ),
+    _type("epoch.shredded", _OWNER, (Key("epochs", kinds.EPOCHS),), (kinds.TEXT, "reason")),
     _type(
         "history.granted",
         _READER,
@@ -203,7 +207,7 @@ _TABLE: Final = (
         "bundle.opened",
         _CUSTODIAN_OR_READER,
         (),
-        (kinds.TEXT, "purpose authority place"),
+        (kinds.TEXT, "purpose use authority place"),
         (kinds.TEXTS, "items"),
     ),
     _type("bundle.noted", _CUSTODIAN_OR_READER, (), (kinds.TEXT, "text subject")),
@@ -217,7 +221,7 @@ _TABLE: Final = (
         "bundle.disclosed",
         _CUSTODIAN,
         (Key("kind", kinds.one_of("disclosure", "handover")),),
-        (kinds.TEXT, "recipient purpose authority"),
+        (kinds.TEXT, "recipient purpose use authority"),
         (kinds.TEXTS, "items"),
     ),
     _type(
@@ -238,7 +242,7 @@ _TABLE: Final = (
         _CUSTODIAN,
         (Key("to", kinds.MEMBER), Key("expires", kinds.UINT, required=False)),
         _HANDOVER,
-        (kinds.TEXT, "authority"),
+        (kinds.TEXT, "use authority"),
     ),
     _type(
         "custody.accepted",
