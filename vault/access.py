@@ -25,7 +25,8 @@ ACCESS_ORIGIN: Final = "evidence-vault/access/v1"
 class AccessRecord:
     """Who (``actor``, Ed25519) opened which items of ``bundle``, when (UTC seconds) and what for.
 
-    ``size`` and ``root`` are those of the log that was read.
+    ``size`` and ``root`` are those of the log that was read. ``use`` is what consent was held
+    against, and ``authority`` what stands above consent; empty if none was stated.
     """
 
     actor: bytes
@@ -36,10 +37,12 @@ class AccessRecord:
     items: tuple[int, ...]
     time: int
     purpose: str
+    use: str = ""
+    authority: str = ""
 
 
 def format_access_record(record: AccessRecord, identity: Identity) -> bytes:
-    """Return a signed note of nine lines, in this order:
+    """Return a signed note of nine to eleven lines, in this order:
 
     evidence-vault/access/v1
     actor HEX
@@ -50,14 +53,16 @@ def format_access_record(record: AccessRecord, identity: Identity) -> bytes:
     items NUMBER… (separated by spaces; ``-`` if none)
     time NUMBER
     purpose TEXT
+    use TEXT (if stated)
+    authority TEXT (if stated)
 
-    Raises ``ValueError`` if ``identity`` is not the actor or ``purpose`` is not a line
+    Raises ``ValueError`` if ``identity`` is not the actor or one of the texts is not a line
     (:func:`~vault.codec.is_line`).
     """
     if identity.ed25519 != record.actor:
         raise ValueError("signed by its actor only")
-    if not record.purpose or not is_line(record.purpose):
-        raise ValueError("a purpose is a line of text")
+    if not _is_sound(record):
+        raise ValueError("a purpose is a line of text, and so are use and authority")
     text = _text(record)
     signature = identity.sign_ed25519(text.encode("utf-8"))
     key_id = note.key_id(ACCESS_ORIGIN, note.ED25519, record.actor)
@@ -75,6 +80,14 @@ def _text(record: AccessRecord) -> str:
         f"items {_numbers(record.items)}\n"
         f"time {record.time}\n"
         f"purpose {record.purpose}\n"
+        + (f"use {record.use}\n" if record.use else "")
+        + (f"authority {record.authority}\n" if record.authority else "")
+    )
+
+
+def _is_sound(record: AccessRecord) -> bool:
+    return bool(record.purpose) and all(
+        is_line(text) for text in (record.purpose, record.use, record.authority) if text
     )
 
 
@@ -85,9 +98,11 @@ def _numbers(items: Sequence[int]) -> str:
 def check_access_record(data: bytes) -> AccessRecord:
     """Parse a record and check that its actor signed it; ``FormatError`` or ``SignatureError``."""
     signed = note.parse_note(data)
-    lines = [line.partition(" ")[2] for line in signed.text.split("\n")[:-1]]
-    if len(lines) != 9:
-        raise FormatError("access record", "not nine lines")
+    parted = [line.partition(" ") for line in signed.text.split("\n")[:-1]]
+    lines = [value for _, _, value in parted]
+    if not 9 <= len(lines) <= 11:
+        raise FormatError("access record", "not nine to eleven lines")
+    further = {name: value for name, _, value in parted[9:]}
     record = AccessRecord(
         actor=parse_hex(lines[1], size=32),
         vault=parse_hex(lines[2], size=32),
@@ -97,9 +112,10 @@ def check_access_record(data: bytes) -> AccessRecord:
         items=() if lines[6] == "-" else tuple(parse_decimal(one) for one in lines[6].split(" ")),
         time=parse_decimal(lines[7]),
         purpose=lines[8],
+        use=further.get("use", ""),
+        authority=further.get("authority", ""),
     )
-    sound = len(record.root) == 32 and record.purpose and is_line(record.purpose)
-    if not sound or _text(record) != signed.text:
+    if len(record.root) != 32 or not _is_sound(record) or _text(record) != signed.text:
         raise FormatError("access record", "not as it is written")
     key_id = note.key_id(ACCESS_ORIGIN, note.ED25519, record.actor)
     match signed.signatures:

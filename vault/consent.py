@@ -8,21 +8,28 @@ order, say) stands above consent, and the authority is on record with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, final
 
 from vault.codec import Packable, Value
-from vault.errors import CustodyError, NoIdentityMatchError
+from vault.errors import CustodyError, NoIdentityMatchError, VaultError
+from vault.event import Event
+from vault.identity import PublicKeys
 from vault.view import View
 
 __all__ = [
+    "BEARS_CONSENT",
     "BOUND_BY_CONSENT",
     "Consent",
     "ConsentStatus",
     "check_consent",
     "consent_in",
     "consent_of",
+    "names_of_keys",
+    "names_of_member",
+    "reached_by",
 ]
 
 ConsentStatus: TypeAlias = Literal[
@@ -31,32 +38,57 @@ ConsentStatus: TypeAlias = Literal[
 
 BOUND_BY_CONSENT: Final = frozenset(("bundle.disclosed", "bundle.opened", "custody.released"))
 """The types of event that consent can forbid."""
-_BEARERS: Final = frozenset(("bundle.sealed", "consent.recorded"))
+BEARS_CONSENT: Final = frozenset(("bundle.sealed", "consent.recorded"))
+"""The types of event whose fields can state consent."""
+_REACHING: Final = frozenset(
+    ("bundle.disclosed", "bundle.opened", "custody.accepted", "custody.assumed")
+)
+_SHORT_FINGERPRINT: Final = 16
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What event ``seq`` says (None: no event does).
+    """What event ``seq`` says of a bundle (None: no event does).
 
     ``status`` is that of the field ``consent.status``, or ``not recorded``, or ``sealed``: there is
     a newer one that is not open to this identity. ``uses`` and ``recipients`` are the limits of a
-    consent that is ``limited``; an empty one limits nothing.
+    consent that is ``limited``; an empty one limits nothing. The texts are for people; what they
+    ask for (``anonymity``) no program can check.
     """
 
     status: ConsentStatus
     seq: int | None = None
+    bundle: bytes | None = None
     uses: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
+    anonymity: str = ""
+    language: str = ""
+    how_given: str = ""
+    by_whom: str = ""
 
 
-def consent_in(seq: int, fields: Mapping[str, Value]) -> Consent | None:
-    """Return the consent that the fields of event ``seq`` state; None if they state none."""
+def consent_in(event: Event, fields: Mapping[str, Value]) -> Consent | None:
+    """Return the consent that the fields of an event state; None if they state none."""
     match fields.get("consent.status"):
         case "given" | "limited" | "not asked" | "refused" | "withdrawn" as status:
-            uses, recipients = _texts(fields, "scope"), _texts(fields, "recipients")
-            return Consent(status, seq, uses, recipients)
+            return Consent(
+                status,
+                event.seq,
+                event.bundle,
+                uses=_texts(fields, "scope"),
+                recipients=_texts(fields, "recipients"),
+                anonymity=_text(fields, "anonymity"),
+                language=_text(fields, "language"),
+                how_given=_text(fields, "how_given"),
+                by_whom=_text(fields, "by_whom"),
+            )
     return None
+
+
+def _text(fields: Mapping[str, Value], name: str) -> str:
+    value = fields.get(f"consent.{name}")
+    return value if isinstance(value, str) else ""
 
 
 def _texts(fields: Mapping[str, Value], name: str) -> tuple[str, ...]:
@@ -68,19 +100,21 @@ def _texts(fields: Mapping[str, Value], name: str) -> tuple[str, ...]:
 def consent_of(vault: View, bundle: bytes) -> Consent:
     """Return the consent that counts for a bundle.
 
-    Raises what :meth:`View.fields` does for a file that is damaged: what it says is not known.
+    Events that break a rule of custody count for nothing. Raises what :meth:`View.fields` does for
+    a file that is damaged: what it says is not known.
     """
+    broken = {breach.seq for breach in vault.breaches}
     for seq in reversed(vault.state.bundles[bundle].chain):
         event = vault.event(seq)
-        if event.type not in _BEARERS:
+        if event.type not in BEARS_CONSENT or seq in broken:
             continue
         try:
-            found = consent_in(seq, vault.fields(event))
+            found = consent_in(event, vault.fields(event))
         except NoIdentityMatchError:
-            return Consent("sealed", seq)
+            return Consent("sealed", seq, bundle)
         if found is not None:
             return found
-    return Consent("not recorded")
+    return Consent("not recorded", bundle=bundle)
 
 
 def check_consent(
@@ -92,22 +126,70 @@ def check_consent(
     """Raise ``CustodyError`` if consent does not cover an event of one of ``BOUND_BY_CONSENT``.
 
     ``fields`` are the event's: ``authority`` stands above consent, ``use`` is held against the
-    uses. ``recipient`` are all names (and the fingerprint, in hex) that the one goes by who gets
-    the bundle; letter case does not count. What is ``sealed`` to the writer can't be checked.
+    uses. ``recipient`` are all names that the one goes by who gets the bundle (see
+    :func:`names_of_member`; empty: they are not known, and not checked). Letter case and the width
+    of spaces do not count. What is ``sealed`` to the writer can't be checked.
     """
     if fields.get("authority"):
         return
     if consent.status in ("refused", "withdrawn"):
-        raise CustodyError("consent-withdrawn", type_name, consent.status)
+        raise CustodyError("consent-withdrawn", type_name, consent.status, consent.bundle)
     if consent.status != "limited":
         return
     use = fields.get("use")
-    if consent.uses and not _among({str(use)} if use else set(), consent.uses):
-        raise CustodyError("consent-use", type_name, ", ".join(consent.uses))
+    if consent.uses and not _among([str(use)] if use else [], consent.uses):
+        raise CustodyError("consent-use", type_name, "; ".join(consent.uses), consent.bundle)
     if consent.recipients and recipient and not _among(recipient, consent.recipients):
-        raise CustodyError("consent-recipient", type_name, ", ".join(consent.recipients))
+        limits = "; ".join(consent.recipients)
+        raise CustodyError("consent-recipient", type_name, limits, consent.bundle)
 
 
-def _among(names: frozenset[str] | set[str], limits: tuple[str, ...]) -> bool:
-    allowed = {limit.strip().casefold() for limit in limits}
-    return any(name.strip().casefold() in allowed for name in names)
+def _among(names: Iterable[str], limits: Iterable[str]) -> bool:
+    return not {*map(_plain, names)}.isdisjoint(map(_plain, limits))
+
+
+def _plain(text: str) -> str:
+    # What is typed is in NFC; a name on a card or in a JSON file is as it was given.
+    return " ".join(unicodedata.normalize("NFC", text).split()).casefold()
+
+
+def names_of_member(vault: View, key: bytes) -> frozenset[str]:
+    """Return what a consent may call a member: by name, where it is open, and by fingerprint.
+
+    The name is that of the admission, which its owner chose. The fingerprint is whole or its first
+    sixteen digits, with or without a space after every four.
+    """
+    member = vault.state.members.get(key)
+    if member is None:
+        return frozenset()
+    names = []
+    for seq in {0, member.admitted}:
+        event = vault.event(seq)
+        if seq == 0 and event.actor != key:
+            continue  # the name in the first event is its author's
+        try:
+            name = vault.fields(event).get("member.name")
+        except VaultError:
+            continue  # closed to this identity, or damaged: the fingerprint is left
+        if isinstance(name, str):
+            names.append(name)
+    return names_of_keys(member.keys, names)
+
+
+def names_of_keys(keys: PublicKeys, names: Iterable[str]) -> frozenset[str]:
+    """Return what a consent may call the owner of ``keys``, who goes by ``names``."""
+    found = set(names)
+    digits = keys.fingerprint.hex()
+    for text in (digits, digits[:_SHORT_FINGERPRINT]):
+        found |= {text, " ".join(text[at : at + 4] for at in range(0, len(text), 4))}
+    return frozenset(found)
+
+
+def reached_by(vault: View, bundle: bytes) -> tuple[Event, ...]:
+    """Return the events by which somebody came to see or hold a bundle after it was sealed.
+
+    Who opened a copy without a record is not among them.
+    """
+    broken = {breach.seq for breach in vault.breaches}
+    chain = (vault.event(seq) for seq in vault.state.bundles[bundle].chain if seq not in broken)
+    return tuple(event for event in chain if event.type in _REACHING)

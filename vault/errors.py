@@ -4,7 +4,8 @@
     ├─ FormatError                  bytes that do not follow their format
     │  ├─ UnsupportedVersionError   a later version's format: never damage
     │  ├─ ArmorError                age: the ASCII armor
-    │  └─ HeaderError               age: the header
+    │  ├─ HeaderError               age: the header
+    │  └─ ShareError                a share of an identity that can't be used
     ├─ DecryptionError              well-formed, but not to be opened with what was given
     │  ├─ NoIdentityMatchError
     │  ├─ HeaderMacError
@@ -57,6 +58,7 @@ __all__ = [
     "PayloadError",
     "ProofError",
     "RollbackError",
+    "ShareError",
     "SignatureError",
     "SourceChangedError",
     "SourceUnreadableError",
@@ -113,6 +115,29 @@ class HeaderError(FormatError):
     """age: a header, stanza or payload nonce that does not follow age.md."""
 
     code = "header"
+
+
+class ShareError(FormatError):
+    """A share of an identity that can't be used.
+
+    ``fault`` is a stable name: ``checksum``, ``count``, ``digest``, ``fingerprint``, ``groups``,
+    ``numbers``, ``other-split``, ``other-threshold``, ``repeated``, ``text``, ``too-few``,
+    ``value``, ``word``. ``word`` is the number of the word that is wrong, from 1, or 0.
+    """
+
+    code = "share"
+
+    def __init__(
+        self, what: str, why: str, where: str = "", *, fault: str = "text", word: int = 0
+    ) -> None:
+        super().__init__(what, why, where)
+        self.details.update(fault=fault, word=word)
+        self.fault = fault
+        self.word = word
+
+    def at(self, where: str) -> ShareError:
+        """Return the same error at a place that only the caller knew."""
+        return type(self)(self.what, self.why, where, fault=self.fault, word=self.word)
 
 
 class DecryptionError(VaultError):
@@ -211,20 +236,27 @@ class DigestMismatchError(VerificationError):
 
 
 class CustodyError(VaultError):
-    """``rule`` (a stable name) forbids ``event`` (its type); ``detail``: what stood against it."""
+    """``rule`` (a stable name) forbids ``event`` (its type); ``detail``: what stood against it.
+
+    ``bundle`` (16 bytes) is the one that the event is about, if any.
+    """
 
     code = "custody"
 
-    def __init__(self, rule: str, event: str, detail: str = "") -> None:
+    def __init__(
+        self, rule: str, event: str, detail: str = "", bundle: bytes | None = None
+    ) -> None:
         super().__init__(
             f"{event}: {rule}{': ' if detail else ''}{detail}",
             rule=rule,
             event=event,
             detail=detail,
+            bundle=bundle,
         )
         self.rule = rule
         self.event = event
         self.detail = detail
+        self.bundle = bundle
 
 
 class StateError(VaultError):

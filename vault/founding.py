@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, TypeAlias, final
 
 from vault.codec import Packable
 from vault.custody import Policy
@@ -19,15 +20,61 @@ from vault.errors import (
     UnsupportedVersionError,
     VaultExistsError,
 )
+from vault.event import Event
 from vault.identity import Card, Identity
 from vault.keyring import NewEpoch, new_epoch
 from vault.layout import FORMAT_CONTENT, FORMAT_NAME, epoch_name
 from vault.storage import LocalStore, Store
 
-__all__ = ["Drafter", "check_format", "claim", "first_drafts", "unmake"]
+__all__ = [
+    "Continuation",
+    "ContinuationReason",
+    "Drafter",
+    "check_format",
+    "claim",
+    "first_drafts",
+    "unmake",
+]
+
+ContinuationReason: TypeAlias = Literal["lost-owner", "other", "restored-backup"]
 
 # FORMAT has 17 bytes; more digits than these belong to no version.
 _LATER_FORMAT: Final = re.compile(rb"evidence-vault/([2-9]|[1-9][0-9]{1,8})\n\Z")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What a vault says in public of one that it takes over: the id of that ``vault``, and the RFC
+    6962 ``root`` of its log after ``size`` events.
+    """
+
+    vault: bytes
+    size: int
+    root: bytes
+    reason: ContinuationReason
+
+    def to_data(self) -> dict[str, Packable]:
+        """Return the map that ``vault.created`` carries."""
+        return {
+            "vault": self.vault,
+            "size": self.size,
+            "root": self.root,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def of(cls, genesis: Event) -> Continuation | None:
+        """Return what the first event of a vault says that it continues; None if nothing."""
+        match genesis.data.get("continues"):
+            case {
+                "vault": bytes(vault),
+                "size": int(size),
+                "root": bytes(root),
+                "reason": "lost-owner" | "other" | "restored-backup" as reason,
+            }:
+                return cls(vault, size, root, reason)
+        return None
 
 
 def check_format(store: Store) -> None:
@@ -90,6 +137,7 @@ def first_drafts(
     policy: Policy,
     draft: Drafter,
     random: Random,
+    continues: Continuation | None = None,
 ) -> list[Draft]:
     """Write the first epoch's file and return the events of the first commit."""
     unique = {reader.proven.keys.ed25519: reader for reader in readers}
@@ -98,6 +146,7 @@ def first_drafts(
         "nonce": random(32),
         "keys": identity.proven.to_data(),
         "policy": policy.to_data(),
+        **({"continues": continues.to_data()} if continues is not None else {}),
     }
     drafts = [draft("vault.created", fields, epoch=epoch, policy=policy, data=created)]
     for key, reader in unique.items():

@@ -6,14 +6,19 @@ was rolled back or forked: a vault alone can't show that. ``known/<vault id>`` s
 here made the vault or confirmed its id: a stick that was swapped for one with another vault, whose
 reading key someone else holds, is sound in itself and has a new id. ``audits/<vault id>.json``
 remembers how far the last full audit went. Nothing here is secret, and losing it loses only that
-memory.
+memory; but it says that this machine worked with that vault, and :meth:`LocalState.forget` removes
+it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import stat
 import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, final
@@ -22,12 +27,22 @@ from filelock import FileLock
 
 from vault.errors import FormatError, RollbackError
 from vault.log import Log
+from vault.storage.durability import Directory, close_quietly, sync_file, write_all
 from vault.tlog.checkpoint import Checkpoint, SignedCheckpoint, parse_signed_checkpoint
 from vault.tlog.merkle import HashReader, tree_root
 
-__all__ = ["AuditRecord", "LocalState", "check_pin", "keep_pin"]
+__all__ = ["AuditRecord", "Forgotten", "LocalState", "check_pin", "keep_pin"]
 
 _PATIENCE: Final = 10.0
+_KINDS: Final = {"pins": ".checkpoint", "known": "", "audits": ".json"}
+"""The folders, and how the names in each go on after a vault's id."""
+_TRACE: Final = re.compile(
+    r"(?P<vault>[0-9a-f]{64})(?P<kind>\.checkpoint|\.json)?(\.[a-z0-9_]{8}\.new)?\Z"
+)
+_LOCK: Final = "lock"
+_LINKS: Final = 40
+_OVERWRITTEN: Final = 2**20
+"""The bytes of a file that are overwritten at most; what is kept here has a few thousand."""
 
 
 @final
@@ -43,6 +58,15 @@ class AuditRecord:
     root: str
     time: int
     evidence_read: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The paths of what was removed, and of what could not be, each with the reason."""
+
+    removed: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...]
 
 
 @final
@@ -110,11 +134,119 @@ class LocalState:
         """Remember an audit."""
         _write(self._audit_path(vault), json.dumps(asdict(record), indent=1).encode())
 
-    def forget(self, vault: bytes) -> None:
-        """Remove all that is remembered of a vault."""
-        self._pin_path(vault).unlink(missing_ok=True)
-        self._known_path(vault).unlink(missing_ok=True)
-        self._audit_path(vault).unlink(missing_ok=True)
+    # --- forgetting ---------------------------------------------------------------------------
+
+    def remembered(self) -> tuple[bytes, ...]:
+        """Return the ids of the vaults that something is remembered of, in order.
+
+        A folder that can't be listed counts as empty.
+        """
+        return tuple(sorted({vault for vault, _ in self._traces([])}))
+
+    def traces(
+        self, *vaults: bytes, every: bool = False, identity: Path | None = None
+    ) -> tuple[Path, ...]:
+        """Return the files that :meth:`forget` would remove, the identity first."""
+        return (
+            *(identity_files(identity) if identity is not None else ()),
+            *(path for vault, path in self._traces([]) if every or vault in vaults),
+        )
+
+    def _traces(self, failed: list[tuple[str, str]]) -> Iterator[tuple[bytes, Path]]:
+        for folder, kind in _KINDS.items():
+            try:
+                names = sorted(os.listdir(self._path / folder))  # noqa: PTH208 - names are wanted
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                failed.append((str(self._path / folder), error.strerror or "not listed"))
+                continue
+            for name in names:
+                found = _TRACE.match(name)
+                if found is not None and (found["kind"] or "") == kind:
+                    yield bytes.fromhex(found["vault"]), self._path / folder / name
+
+    def forget(
+        self, *vaults: bytes, every: bool = False, identity: Path | None = None
+    ) -> Forgotten:
+        """Remove all that is remembered of these vaults, or of ``every`` one, and an identity file.
+
+        Half-written files of each go too; so do the folders, if nothing else is in them. One that
+        can't be removed keeps none of the others. Nothing is raised and no passphrase is needed.
+
+        A file is overwritten with zeros, flushed, removed, and its directory flushed. On a disk
+        that writes in place that is the end of it. On flash, on file systems that copy on write,
+        in snapshots and backups the old bytes stay: no program can reach them there.
+        """
+        removed: list[str] = []
+        failed: list[tuple[str, str]] = []
+        # The secret first: there may not be time for more. Names only tell what this machine saw.
+        paths = [*identity_files(identity)] if identity is not None else []
+        paths += [path for vault, path in self._traces(failed) if every or vault in vaults]
+        for path in paths:
+            try:
+                _erase(path)
+            except FileNotFoundError:
+                continue  # gone meanwhile
+            except OSError as error:
+                failed.append((str(path), error.strerror or type(error).__name__))
+            else:
+                removed.append(str(path))
+        removed += self._tidy()
+        return Forgotten(tuple(removed), tuple(failed))
+
+    def _tidy(self) -> Iterable[str]:
+        """Remove the lock if no vault is left, and empty folders; yield what was removed."""
+        pins = self._path / "pins"
+        if not any(path.parent == pins for _, path in self._traces([])):
+            with suppress(OSError):  # not there, or not to be removed: nothing is in it
+                _erase(pins / _LOCK)
+                yield str(pins / _LOCK)
+        # The folder itself may be a mount, a link, or somebody's for other purposes: then it stays.
+        for folder in (*(self._path / name for name in _KINDS), self._path):
+            with suppress(OSError):
+                folder.rmdir()
+                yield str(folder)
+
+
+def identity_files(path: Path) -> tuple[Path, ...]:
+    """Return what there is of an identity file: itself, first; files beside it that were half
+    written; the links that lead to it.
+    """
+    found: list[Path] = []
+    for _ in range(_LINKS):
+        half = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.new\Z")
+        with suppress(OSError):  # a folder that is not there has nothing in it
+            found += [path.with_name(name) for name in os.listdir(path.parent) if half.match(name)]  # noqa: PTH208
+        if not os.path.lexists(path):
+            break
+        found.append(path)
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    return tuple(dict.fromkeys(reversed(found)))
+
+
+def _erase(path: Path) -> None:
+    """Overwrite a file and remove it, durably; of a link only the link."""
+    with Directory.root(str(path.parent)) as directory:
+        info = directory.stat(path.name)
+        # Another name of the same file is somebody's copy, and not ours to destroy.
+        if stat.S_ISREG(info.st_mode) and info.st_nlink == 1:
+            with suppress(OSError):  # what can't be overwritten is removed all the same
+                _overwrite(path, min(info.st_size, _OVERWRITTEN))
+        directory.unlink(path.name)
+        directory.sync()
+
+
+def _overwrite(path: Path, size: int) -> None:
+    flags = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    try:
+        write_all(descriptor, bytes(size))
+        sync_file(descriptor)
+    finally:
+        close_quietly(descriptor)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -20,7 +20,7 @@ from typing import Final, final
 
 from vault.codec import parse_decimal
 from vault.custody import Rekeying, State
-from vault.errors import FormatError, VaultError
+from vault.errors import DigestMismatchError, FormatError, VaultError
 from vault.event import SealedFile
 from vault.layout import rekey_name
 from vault.storage import Store
@@ -124,15 +124,29 @@ class Replacements:
     def places(
         self, name: str, file: SealedFile, state: State
     ) -> Iterator[tuple[str, SealedFile] | VaultError]:
-        """Yield where a file that was logged as ``name`` may stand now, the newest first and last
-        the one that was logged; for a manifest that can't be read, the error.
+        """Yield where a file that was logged as ``name`` may stand now; for a manifest that can't
+        be read, the error.
+
+        What a second reader confirmed comes first, the newest before all; then the file that was
+        logged; what is not confirmed yet comes last: one person alone must not be able to put
+        something else in the place of a file that is there and sound.
         """
+        unconfirmed = []
         for rekeying in reversed(state.rekeyings.values()):
             try:
                 found = self.of(rekeying).get(name)
             except VaultError as error:
                 yield error
                 continue
-            if found is not None:
+            except OSError as error:
+                where = rekey_name(rekeying.manifest)
+                yield DigestMismatchError("file", error.strerror or "can't be read", where)
+                continue
+            if found is None:
+                continue
+            if rekeying.confirmed is None:
+                unconfirmed.append((found.new, found.file))
+            else:
                 yield found.new, found.file
         yield name, file
+        yield from unconfirmed

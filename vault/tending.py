@@ -10,12 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, final
 
-from vault.auditing.files import expected_files
+from vault.deletion import finish_deletions
 from vault.errors import FormatError, RollbackError, VaultError
+from vault.expected import expected_files, unread_manifests
 from vault.founding import check_format
 from vault.layout import FORMAT_NAME, LOG
 from vault.localstate import LocalState, check_pin
 from vault.log import Log
+from vault.replacement import Replacements
 from vault.storage import Store
 from vault.vault import Vault
 
@@ -35,8 +37,10 @@ class Condition:
 
     ``medium`` is what :meth:`Store.describe` said at first. ``pending``: a commit that was signed
     and not put in place, and what came of it (``torn``: not a sound one; the next writer replaces
-    it). ``swept`` entries of dead writers were removed from ``tmp/``. ``leftovers`` are the names
-    of files that no event calls for. ``clock`` is this machine's, ``last_time`` that of the newest
+    it). ``swept`` entries of dead writers were removed from ``tmp/``. ``deleted`` files were, of
+    those that destroyed bundles, pruned rekeyings and shredded epochs had left; ``undeleted`` are
+    the names of those that still wait for it. ``leftovers`` are the names of files that no event
+    calls for. ``clock`` is this machine's, ``last_time`` that of the newest
     event (UTC seconds). ``pin``: what this machine remembers, against the log (``newer``: it has
     seen more than there is). ``trouble`` is why the log can't be read; what would follow from it is
     empty then.
@@ -51,6 +55,8 @@ class Condition:
     leftovers: tuple[str, ...] = ()
     pin: PinState = "absent"
     trouble: VaultError | None = None
+    deleted: int = 0
+    undeleted: tuple[str, ...] = ()
 
 
 def tend(
@@ -59,7 +65,7 @@ def tend(
     state: LocalState | None = None,
     clock: Callable[[], float] = _time.time,
 ) -> Condition:
-    """Finish a pending commit, sweep ``tmp/``, and look at the place.
+    """Finish a pending commit and deletions, sweep ``tmp/``, and look at the place.
 
     On a medium that can't be written to it only looks. Raises ``NotAVaultError``,
     ``UnsupportedVersionError``, ``OSError``.
@@ -81,6 +87,8 @@ def tend(
         vault = Vault.open(store)
     except VaultError as error:
         return Condition(medium, pending, swept, now, trouble=error)
+    deleted = finish_deletions(vault).deleted if writable else 0
+    undeleted, leftovers = _left(vault)
     return Condition(
         medium,
         pending,
@@ -88,18 +96,23 @@ def tend(
         now,
         size=vault.size,
         last_time=vault.event(vault.size - 1).time,
-        leftovers=_leftovers(vault),
+        leftovers=leftovers,
         pin=_pin(vault, state),
+        deleted=deleted,
+        undeleted=undeleted,
     )
 
 
-def _leftovers(vault: Vault) -> tuple[str, ...]:
-    expected = expected_files(vault.events(), vault.state)
-    return tuple(
-        name
-        for name, _ in vault.store.list()
-        if name not in expected and name != FORMAT_NAME and not name.startswith(f"{LOG}/")
-    )
+def _left(vault: Vault) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of files that should be gone, and of those that no event calls for."""
+    replacements = Replacements(vault.store)
+    expected = expected_files(vault.events(), vault.state, replacements)
+    stored = [name for name, _ in vault.store.list()]
+    going = tuple(name for name in stored if name in expected and expected[name].destroyed)
+    if unread_manifests(vault.state, replacements):
+        return going, ()  # some that seem to be nobody's may stand in the place of others
+    strangers = (name for name in stored if name not in expected and name != FORMAT_NAME)
+    return going, tuple(name for name in strangers if not name.startswith(f"{LOG}/"))
 
 
 def _pin(vault: Vault, state: LocalState | None) -> PinState:

@@ -15,6 +15,7 @@ from typing import final
 from vault.codec import Packable
 from vault.consent import check_consent, consent_of
 from vault.custody import Policy, State
+from vault.deletion import finish_quietly, is_unfinished
 from vault.draft import Clock, Draft, Random, commit_event_fields, exact_time
 from vault.errors import (
     CustodyError,
@@ -25,7 +26,7 @@ from vault.errors import (
     VerificationError,
 )
 from vault.event import EVENT_TYPES, Event
-from vault.founding import check_format, claim, first_drafts, unmake
+from vault.founding import Continuation, check_format, claim, first_drafts, unmake
 from vault.identity import Card, Identity, PublicKeys
 from vault.keyring import NewEpoch, new_epoch
 from vault.localstate import LocalState, keep_pin
@@ -61,6 +62,7 @@ class Vault(View):
         self._clock = clock
         self._random = random
         self._progress = progress
+        self._tended = False
         self.unremembered: OSError | VaultError | None = None
         """Why this machine's pin could not be moved on to what was appended, if so."""
 
@@ -75,6 +77,7 @@ class Vault(View):
         readers: Sequence[Card | Identity],
         fields: Mapping[str, Packable] | None = None,
         policy: Policy | None = None,
+        continues: Continuation | None = None,
         state: Place | None = None,
         clock: Clock = _time.time,
         random: Random = os.urandom,
@@ -83,8 +86,10 @@ class Vault(View):
 
         ``fields`` are private fields of ``vault.created`` (``title``, ``member.name``). Readers'
         cards give their keys and, as a private field, their names; to read herself, the owner names
-        herself. Raises ``ValueError`` without a reader, ``VaultExistsError`` if the place is taken.
-        Nothing is left behind after an error.
+        herself. ``continues`` is the vault that this one takes over, if any.
+
+        Raises ``ValueError`` without a reader, ``VaultExistsError`` if the place is taken. Nothing
+        is left behind after an error.
         """
         if not readers:
             raise ValueError("a vault needs a reader, or nobody can ever open it")
@@ -97,7 +102,14 @@ class Vault(View):
         try:
             claimed = claim(store)
             drafts = first_drafts(
-                store, identity, readers, fields or {}, policy or Policy(), vault._draft, random
+                store,
+                identity,
+                readers,
+                fields or {},
+                policy or Policy(),
+                vault._draft,
+                random,
+                continues,
             )
             vault._log.append(identity, lambda _: drafts)
         except BaseException:
@@ -175,6 +187,12 @@ class Vault(View):
 
     # --- writing ------------------------------------------------------------------------------
 
+    @property
+    def now(self) -> int:
+        """The time that an event written now would claim, in UTC seconds."""
+        clock = self.state.policy.clock
+        return int(self._clock()) // clock * clock
+
     def append(
         self,
         type_name: str,
@@ -220,6 +238,7 @@ class Vault(View):
         again if another writer was faster. Raises what it raises, and what :meth:`append` does.
         """
         self._check_known()
+        unfinished = not self._tended and is_unfinished(self)
         made: list[Draft] = []
 
         def attempt(_: State) -> Sequence[Draft]:
@@ -239,6 +258,9 @@ class Vault(View):
                         draft.discard()
             raise
         self._settle(self._remember)
+        self._tended = True
+        if unfinished:  # the next writer deletes what the last one could not
+            finish_quietly(self)
         return events
 
     def new_epoch(self, readers: Iterable[PublicKeys], *, history: bool) -> NewEpoch:

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from evault_cli.refusal import ALTERED, STATE, RefusedError
-from evault_cli.render import (
-    count,
-    emit_json,
-    escape,
-    out,
-    pairs,
-    paragraph,
-    progress,
-    say,
-    size_text,
-    utc,
+from evault_cli.render import count, emit_json, escape, pairs, progress, say, size_text, utc
+from evault_cli.reports import report_record, seen_here, show_report
+from evault_cli.session import (
+    PATH,
+    Session,
+    circumstance_options,
+    json_option,
+    looking_options,
+    read_small,
 )
-from evault_cli.session import PATH, Session, json_option, looking_options, read_small
-from evault_cli.words import ANCHORS, BLIND, finding
 
 if TYPE_CHECKING:
-    from vault import Finding, Identity, Report
+    from vault import Identity, Report
     from vault.tending import Condition
 
 __all__ = ["doctor_command", "verify_command"]
 
 _SHOWN: Final = 20
-"""How many places of one kind of finding are named; ``--json`` names all."""
+_PERCENT: Final = re.compile(r"([1-9][0-9]?|100)%?\Z", re.ASCII)
 
 
 # --- verify -------------------------------------------------------------------------------------
@@ -45,17 +41,34 @@ _SHOWN: Final = 20
 )
 @click.option("--record", is_flag=True, help="Record the outcome in each bundle's chain.")
 @click.option(
+    "--oldest",
+    metavar="PERCENT",
+    help="With --record: read only the evidence of those bundles that were not checked for "
+    "longest, such as 5%. The log is read whole.",
+)
+@click.option(
     "--checkpoint", metavar="FILE", type=PATH, help="A checkpoint of it that was kept elsewhere."
 )
+@click.option(
+    "--history",
+    metavar="OLD",
+    type=PATH,
+    help="A copy of the vault that this one continues: it is checked too, and the one is held "
+    "against the other.",
+)
+@circumstance_options
 @looking_options
 @click.pass_context
 def verify_command(
     context: click.Context,
+    /,
     place: Path,
     deep: bool,
     since_last: bool,
     record: bool,
+    oldest: str | None,
     checkpoint: Path | None,
+    history: Path | None,
 ) -> None:
     """Check everything that can be checked. No key is needed, and none is asked for.
 
@@ -63,11 +76,15 @@ def verify_command(
     contradicts itself.
     """
     from vault import audit
+    from vault.auditing import oldest as oldest_of
 
     session = context.find_object(Session)
     assert session is not None
     if record and since_last:
         raise RefusedError("--record needs a check of everything: leave --since-last out.")
+    if not record:
+        _check_unrecorded(session, oldest)
+    share = _share(oldest) if oldest is not None else None
     kept = None
     if checkpoint is not None:
         with session.at(checkpoint):
@@ -81,17 +98,38 @@ def verify_command(
             vault_id=session.vault_id,
             checkpoint=kept,
             since_last=since_last,
+            bundles=oldest_of(share) if share is not None else None,
+            history=history,
             progress=callback,
         )
     if session.json:
-        emit_json(_report_record(report))
+        emit_json(report_record(report))
     else:
-        _show_report(report, _seen(session, report))
+        show_report(report, seen_here(session, report))
     if record:
         _record(session, place, identity, report)
     # Whoever named something to hold the vault against must not be told 0 when it did not hold.
-    if report.verdict != "intact" or any(anchor.status == "failed" for anchor in report.anchors):
+    held = all(anchor.status != "failed" for anchor in report.anchors)
+    old = report.history.report if report.history is not None else None
+    if report.verdict != "intact" or not held or (old is not None and old.verdict != "intact"):
         context.exit(ALTERED)
+
+
+def _check_unrecorded(session: Session, oldest: str | None) -> None:
+    if oldest is not None:
+        raise RefusedError(
+            "--oldest goes with --record: only by what is recorded does the next check go on with "
+            "other bundles."
+        )
+    if session.circumstances:
+        raise RefusedError("Nothing is recorded without --record, so there is nothing to date.")
+
+
+def _share(text: str) -> int:
+    found = _PERCENT.match(text.strip())
+    if found is None:
+        raise RefusedError(f"--oldest takes 1% to 100%, not {escape(text)!r}.")
+    return int(found[1])
 
 
 def _record(session: Session, place: Path, identity: Identity | None, report: Report) -> None:
@@ -105,7 +143,7 @@ def _record(session: Session, place: Path, identity: Identity | None, report: Re
         say(f"Not recorded: {error.why} ({escape(error.place)}).")
         return
     with session.vault(place, identity) as vault:
-        events = record_audit(vault, report)
+        events = record_audit(vault, report, fields=session.circumstances)
     say(f"Recorded in {count(len(events), 'event')}.")
 
 
@@ -121,153 +159,6 @@ def _checkpoint(path: Path) -> bytes:
             f"{escape(str(path))} is not a checkpoint. Name the file that was kept.", STATE
         ) from None
     return data
-
-
-def _report_record(report: Report) -> dict[str, object]:
-    coverage = report.coverage
-    return {
-        "verdict": report.verdict,
-        "vault": report.vault.hex() if report.vault is not None else None,
-        "size": report.size,
-        "root": report.root.hex() if report.root is not None else None,
-        "anchors": [
-            {"kind": one.kind, "status": one.status, "detail": one.detail} for one in report.anchors
-        ],
-        "findings": [
-            {
-                "code": one.code,
-                "severity": one.severity,
-                "place": one.place,
-                "detail": one.detail,
-            }
-            for one in report.findings
-        ],
-        "coverage": {
-            "events": coverage.events,
-            "files": coverage.files,
-            "bytes": coverage.bytes,
-            "bundles": coverage.bundles,
-            "deep": coverage.deep,
-            "unreadable": coverage.unreadable,
-            "since": coverage.since,
-            "evidence_read": coverage.evidence_read,
-        },
-    }
-
-
-_VERDICTS: Final = {
-    "intact": "Intact: everything stored is what was signed.",
-    "altered": (
-        "Altered: stored bytes are missing or differ from what was signed. "
-        "The cause is not known; a good copy restores them."
-    ),
-    "contradicted": (
-        "Contradicted: what was signed breaks a rule of custody, or contradicts itself or what was "
-        "seen before."
-    ),
-}
-
-
-def _anchored(report: Report) -> str:
-    matched = [ANCHORS[one.kind] for one in report.anchors if one.status == "matched"]
-    absent = [ANCHORS[one.kind] for one in report.anchors if one.status == "absent"]
-    if not matched and all(one.status == "absent" for one in report.anchors):
-        return (
-            "Held against nothing outside it: an older state, or another vault in its place, would "
-            "look the same."
-        )
-    failed = [ANCHORS[one.kind] for one in report.anchors if one.status == "failed"]
-    sentences = [f"It agrees with {_listed(matched)}."] if matched else []
-    sentences += [f"It does not agree with {_listed(failed)}."] if failed else []
-    sentences += [f"Not held against: {_listed(absent)}."] if absent else []
-    return " ".join(sentences)
-
-
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def _seen(session: Session, report: Report) -> int | None:
-    """Return how many events this machine has seen of the vault, if it remembers."""
-    from vault import LocalState
-    from vault.errors import FormatError
-
-    if report.vault is None:
-        return None
-    try:
-        pin = LocalState(session.home).pin(report.vault)
-    except (FormatError, OSError):
-        return None
-    return pin.checkpoint.size if pin is not None else None
-
-
-def _verdict(report: Report, seen: int | None) -> str:
-    """Return the first sentence: of what is most likely no harm, that it is so."""
-    wrong = {(one.code, one.place) for one in report.findings if one.severity != "note"}
-    contradicted = {one.code for one in report.findings if one.severity == "contradicted"}
-    if wrong == {("rollback", "pin")} and seen is not None:
-        return (
-            "Older: everything here is what was signed, but it ends at event "
-            f"{report.size - 1}; this machine has seen {count(seen, 'event')}. That is usual for a "
-            "copy made earlier. If this should be the newest, something was taken away: look for "
-            "the newer copy."
-        )
-    if contradicted == {"vault-id"} and report.vault is not None:
-        only = " Nothing else is wrong with what is stored." if len(wrong) == 1 else ""
-        return (
-            f"Another vault: its id is {report.vault.hex()}, not the one that you gave. "
-            f"Compare the digits with the paper.{only}"
-        )
-    return _VERDICTS[report.verdict]
-
-
-def _show_report(report: Report, seen: int | None) -> None:
-    coverage = report.coverage
-    trusted = ""
-    if coverage.since:
-        read = f", last read {utc(coverage.evidence_read)}" if coverage.evidence_read else ""
-        trusted = f" The first {count(coverage.since, 'event')} and their files{read}, are trusted."
-    # One line where no person reads: the first alone says what was found and against what.
-    paragraph(f"{_verdict(report, seen)} {_anchored(report)}{trusted}")
-    out()
-    pairs(
-        [
-            ("Vault", report.vault.hex() if report.vault is not None else "not readable"),
-            ("Log", f"{count(report.size, 'event')}, root {_root(report)}"),
-            ("Bundles", str(coverage.bundles)),
-            ("Files read", f"{coverage.files:,}, {size_text(coverage.bytes)}"),
-        ]
-    )
-    _show_findings(report.findings)
-    out()
-    if not coverage.deep:
-        paragraph(BLIND)
-    elif coverage.unreadable:
-        paragraph(
-            f"{count(coverage.unreadable, 'thing')} could not be looked into: not open to this "
-            "identity."
-        )
-    else:
-        paragraph("Everything inside was looked at too, with a reader's identity.")
-
-
-def _root(report: Report) -> str:
-    return report.root.hex() if report.root is not None else "not readable"
-
-
-def _show_findings(findings: Iterable[Finding]) -> None:
-    groups: dict[tuple[str, str], list[Finding]] = {}
-    for one in findings:
-        groups.setdefault((one.severity, one.code), []).append(one)
-    for (severity, code), members in groups.items():
-        what, advice = finding(code)
-        out()
-        paragraph(f"{severity.capitalize()}: {what} {advice}")
-        for one in members[:_SHOWN]:
-            detail = f" ({escape(one.detail)})" if one.detail else ""
-            out(f"  {escape(one.place)}{detail}")
-        if len(members) > _SHOWN:
-            out(f"  and {len(members) - _SHOWN} more; --json lists all")
 
 
 # --- doctor -------------------------------------------------------------------------------------
@@ -304,9 +195,11 @@ _PENDING: Final = {
 _PINS: Final = {
     "absent": "this machine has not seen the vault before",
     "damaged": "what this machine remembered can't be read: delete that file",
-    "newer": "this machine has seen a newer state: this is an older copy, or events were removed",
+    "newer": "this machine has seen a newer state: this is an older copy, or one that lost what "
+    "was written last",
     "older": "this machine last saw an older state, which this one continues",
-    "other": "this machine has seen another history: `evault verify` says more",
+    "other": "this machine has seen another history of it, as where two copies were written to: "
+    "`evault verify` says more",
     "same": "this is the state that this machine saw last",
 }
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from vault import Card, Identity
 
 __all__ = ["card_command", "identity_command", "read_card"]
+
+_PICTURES: Final = frozenset((".png", ".svg"))
+_MODULE: Final = 8
+"""Pixels to the side of a module of a QR code."""
+_BORDER: Final = 4
+"""Modules around it (ISO/IEC 18004)."""
 
 _WORK_FACTOR = click.option(
     "--work-factor",
@@ -144,13 +151,23 @@ def protect(
 @click.command("card")
 @click.option("-o", "--output", type=PATH, metavar="FILE", help="Write to a new file.")
 @click.option("--name", metavar="NAME", help="The name on the card; asked for at a terminal.")
+@click.option(
+    "--qr",
+    "picture",
+    type=PATH,
+    metavar="FILE.svg|FILE.png",
+    help="Write the QR code to a new picture.",
+)
 @identity_options
 @click.pass_obj
-def card_command(session: Session, output: Path | None, name: str | None) -> None:
+def card_command(
+    session: Session, output: Path | None, name: str | None, picture: Path | None
+) -> None:
     """Write your card: name, public keys, and the proof that they are yours.
 
     Give it to whoever makes a vault that you shall read, and let them compare the fingerprint by
-    voice.
+    voice: sixteen groups of four digits. The QR code holds the same fingerprint and nothing else,
+    as 64 hexadecimal digits in capitals: neither your name nor your keys.
     """
     from vault.identity import MAX_CARD_NAME
     from vault.storage.single import write_file
@@ -160,11 +177,16 @@ def card_command(session: Session, output: Path | None, name: str | None) -> Non
             raise RefusedError("A card needs a name: give it with --name NAME.")
         name = click.prompt("Name on the card", err=True)
     name = line("The name", name, MAX_CARD_NAME)
+    if picture is not None:
+        _check_picture(picture, output)
     identity = session.identity()
     card = identity.card(name, datetime.now(UTC).date())
     digest = identity.keys.fingerprint
+    text = digest.hex().upper()
     if output is not None:
         write_file(output, card.raw)
+    if picture is not None:
+        write_file(picture, _picture(text, picture.suffix.lower()))
     if session.json:
         emit_json(
             {
@@ -172,6 +194,7 @@ def card_command(session: Session, output: Path | None, name: str | None) -> Non
                 "created": card.created,
                 "fingerprint": digest.hex(),
                 "file": str(output) if output is not None else None,
+                "qr": str(picture) if picture is not None else None,
                 "card": card.raw.decode("utf-8"),
             }
         )
@@ -184,7 +207,32 @@ def card_command(session: Session, output: Path | None, name: str | None) -> Non
         say(f"The card is in {escape(str(output))}.")
     say("Fingerprint, to be read aloud:")
     say(fingerprint(digest))
-    qr(digest.hex().upper(), sys.stderr)
+    qr(text, sys.stderr)
+    if picture is not None:
+        say(f"Its QR code is in {escape(str(picture))}.")
+
+
+def _check_picture(path: Path, card: Path | None) -> None:
+    """Refuse what can't be written, before anything is: nobody wants half of it."""
+    if path.suffix.lower() not in _PICTURES:
+        raise RefusedError(
+            f"{escape(str(path))}: --qr writes SVG or PNG. Name a file that ends in .svg or .png."
+        )
+    if card is not None and card.absolute() == path.absolute():
+        raise RefusedError("The card and its QR code can't go to one file: name another.")
+    for one in (card, path):
+        if one is not None and (one.is_symlink() or one.exists()):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(one))
+
+
+def _picture(text: str, suffix: str) -> bytes:
+    import segno
+
+    data = io.BytesIO()
+    code = segno.make(text, micro=False)
+    # A ground of its own: on a dark page many cameras do not read what has none.
+    code.save(data, kind=suffix.removeprefix("."), scale=_MODULE, border=_BORDER, light="#fff")
+    return data.getvalue()
 
 
 def read_card(session: Session, path: Path) -> Card:

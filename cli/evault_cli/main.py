@@ -33,6 +33,8 @@ _SECTIONS: Final = {
     "You": {
         "identity": ("identities", "Make, show and protect your identity."),
         "card": ("identities", "Write your card: what others need to let you read."),
+        "forget": ("seizing", "Remove what this machine keeps of a vault, and your identity."),
+        "recover": ("recovering", "Split your identity into shares on paper, and join them."),
     },
     "Evidence": {
         "init": ("vaults", "Make a vault and say who reads."),
@@ -41,8 +43,24 @@ _SECTIONS: Final = {
         "show": ("showing", "Show a vault or one bundle."),
         "open": ("opening", "Open a bundle into a new folder."),
     },
+    "Members": {
+        "admit": ("membership", "Admit a member, or change what one may do."),
+        "remove": ("membership", "Remove a member: left, lost, seized, compromised or died."),
+        "grant": ("membership", "Open what was sealed before to a reader."),
+        "rekey": ("rekeying", "Encrypt again what earlier readers' keys open, and let those go."),
+        "policy": ("vaults", "Change a vault's rules."),
+    },
     "Custody": {
-        "custody": ("custody", "Show who held a bundle, and what was done with it."),
+        "release": ("handover", "Release bundles to another member."),
+        "accept": ("handover", "Check bundles that were released to you, and answer for them."),
+        "decline": ("handover", "Decline bundles that were released to you."),
+        "recall": ("handover", "Take back a release that nobody has accepted."),
+        "assume": ("breaks", "Take over, as an owner, where the holder can't sign."),
+        "interrupt": ("breaks", "Record that bundles were seized, lost or returned."),
+        "hold": ("holding", "Bar bundles from destruction, or end that."),
+        "consent": ("holding", "Record consent to the use of bundles, or show it."),
+        "destroy": ("destroying", "Destroy a bundle, by one or by two persons."),
+        "custody": ("chains", "Show who was answerable for a bundle, and what was done with it."),
         "note": ("custody", "Add a note to a bundle or to the vault."),
     },
     "Checking": {
@@ -77,13 +95,17 @@ FAULT: Final = 70
 _REPAIR: Final = "`evault verify` says what is damaged; a good copy of the vault restores it."
 _OTHER_USER: Final = "Read it as the user who made it, or copy it as an administrator."
 _ADVICE: Final = {
+    "evidence": "Do not accept it: `evault decline` gives it back, with the reason. A good copy of "
+    "the vault restores it.",
     "card": "Ask its owner for the card again, and compare fingerprints by voice.",
     "identity file": "Use your other copy of it.",
+    "sheet": "Write the sheets to another medium.",
     "pin": "That file only holds what this machine saw last: delete it and go on.",
     "vault id": "Look for the vault whose id you hold.",
     "checkpoint": "`evault doctor` finishes a step that was interrupted; otherwise a good copy of "
     "the vault restores it.",
 }
+_WHO: Final = "`evault show` says who may."
 _MEDIA: Final = {
     errno.ENOSPC: (MEDIUM, "is full", "Make room, then do it again."),
     errno.EDQUOT: (MEDIUM, "is full for you", "Make room, then do it again."),
@@ -113,6 +135,12 @@ def _format(error: errors.FormatError) -> Saying:
     return f"not a sound {error.what} ({error.why})", _advice(error)
 
 
+def _share(error: errors.ShareError) -> Saying:
+    from evault_cli.words import SHARES
+
+    return error.why, SHARES.get(error.fault, "")
+
+
 def _no_match(error: errors.NoIdentityMatchError) -> Saying:
     if error.what != "identity file":
         return "not open to this identity", "Use that of a reader (-i FILE)."
@@ -134,18 +162,31 @@ def _signature(error: errors.SignatureError) -> Saying:
 
 
 def _rollback(error: errors.RollbackError) -> Saying:
-    return (
-        f"the {error.what} is {error.why}: an older copy, or a removal of what came since, can be "
-        "the reason",
-        "Use the newest copy; `evault verify` says more.",
-    )
+    what = f"the {error.what} is {error.why}"
+    if isinstance(error.found, int):
+        # Both sizes are known, and this one is the smaller.
+        return (
+            f"{what}: an older copy, a backup that was restored, or a crash in which the medium "
+            "lost what was written last, can be the reason",
+            "Use the newest copy; `evault verify` says more.",
+        )
+    if isinstance(error.expected, int):
+        return (
+            f"{what}: two copies that were both written to, such as a backup that was restored, "
+            "can be the reason",
+            "Keep both; `evault verify` says more.",
+        )
+    return what, "Use the newest copy; `evault verify` says more."
 
 
 def _custody(error: errors.CustodyError) -> Saying:
-    from evault_cli.words import EVENTS, RULES
+    from evault_cli.words import ADVICE, EVENTS, RULES
 
     event, rule = EVENTS.get(error.event, error.event), RULES.get(error.rule, error.rule)
-    return f"not done ({event}), because {rule}", "`evault show` says who may."
+    # The limits of a consent are what whoever is refused has to know.
+    limits = f" ({error.detail})" if error.rule in ("consent-recipient", "consent-use") else ""
+    about = f", bundle {error.bundle.hex()}" if error.bundle is not None else ""
+    return f"not done ({event}{about}), because {rule}{limits}", ADVICE.get(error.rule, _WHO)
 
 
 def _not_a_vault(error: errors.NotAVaultError) -> Saying:
@@ -186,6 +227,7 @@ TABLE: Final[tuple[tuple[type[BaseException], int, Callable[..., Saying]], ...]]
         STATE,
         _says("of a later version than this evault reads ({why})", "Install a newer evault."),
     ),
+    (errors.ShareError, STATE, _share),
     (errors.FormatError, STATE, _format),
     (errors.NoIdentityMatchError, LOCKED, _no_match),
     (errors.DecryptionError, LOCKED, _decryption),

@@ -12,11 +12,12 @@ from evault_cli.fields import line
 from evault_cli.people import bundle_of
 from evault_cli.refusal import MEDIUM, RefusedError
 from evault_cli.render import count, emit_json, escape, out, progress, say, show_value, size_text
-from evault_cli.session import PATH, Session, vault_options
+from evault_cli.session import PATH, Session, circumstance_options, vault_options
 from evault_cli.words import CHANGES
 
 if TYPE_CHECKING:
     from vault import Vault
+    from vault.codec import Packable
 
 __all__ = ["open_command"]
 
@@ -57,11 +58,20 @@ def _check_content(vault: Vault, bundle: bytes, numbers: Iterable[int]) -> None:
 )
 @click.option("--purpose", metavar="TEXT", help="What for; it is recorded before the first byte.")
 @click.option(
+    "--use", metavar="USE", help="The use it is put to, where consent is limited to some uses."
+)
+@click.option(
+    "--authority",
+    metavar="TEXT",
+    help="What stands above consent, such as a court's order; it is recorded.",
+)
+@click.option(
     "--unrecorded",
     is_flag=True,
     help="For a copy or a read-only medium: record nothing in the vault, and write a signed record "
     "of the opening into DIR.",
 )
+@circumstance_options
 @vault_options
 @click.pass_obj
 def open_command(
@@ -71,12 +81,15 @@ def open_command(
     output: Path,
     items: tuple[int, ...],
     purpose: str | None,
+    use: str | None,
+    authority: str | None,
     unrecorded: bool,
 ) -> None:
     """Open a bundle into a new folder: DIR/files and DIR/record.json.
 
     Opening is an event of the chain of custody, so it needs a purpose. Every file is checked
-    against the digest that was sealed; after an error nothing is left.
+    against the digest that was sealed; after an error nothing is left. What those who gave the
+    evidence have consented to counts, unless an authority stands above it.
     """
     from vault.extracting import extract
 
@@ -85,7 +98,15 @@ def open_command(
             "Say what the bundle is opened for with --purpose TEXT, which the vault records; or, "
             "for a copy or a read-only medium, use --unrecorded."
         )
+    if unrecorded and session.circumstances:
+        raise RefusedError("--unrecorded writes no event, so nothing can be said of when it was.")
     purpose = line("The purpose", purpose, _MAX_PURPOSE) if purpose is not None else _NO_PURPOSE
+    stated = {"use": use, "authority": authority}
+    fields: dict[str, Packable] = {
+        name: line(f"--{name}", text, _MAX_PURPOSE)
+        for name, text in stated.items()
+        if text is not None
+    }
     identity = session.identity()
     # A copy may well be older than what this machine has seen.
     with session.vault(place, identity, pinned=not unrecorded) as vault:
@@ -105,6 +126,7 @@ def open_command(
                 output,
                 items=items,
                 purpose=purpose,
+                fields={**fields, **session.circumstances},
                 recorded=not unrecorded,
                 progress=callback,
             )

@@ -304,6 +304,10 @@ _WORK: Final = {
     "read-back": "Reading back",
     "audit": "Reading",
     "open": "Opening",
+    "accept": "Reading again",
+    "rekey": "Encrypting again",
+    "confirm": "Opening",
+    "prune": "Reading again",
 }
 _EVERY: Final = 0.1  # seconds
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
 import click
 
@@ -15,7 +15,7 @@ from evault_cli.fields import item_fields, line, read_fields_file, seal_fields
 from evault_cli.people import People
 from evault_cli.refusal import MEDIUM, RefusedError
 from evault_cli.render import count, emit_json, escape, flush, out, progress, say, size_text
-from evault_cli.session import PATH, Session, vault_options
+from evault_cli.session import PATH, Session, circumstance_options, vault_options
 
 if TYPE_CHECKING:
     from vault import SealWriter, Vault
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from vault.gathering import Found, Gathered, Unsealable
 
 __all__ = ["seal_command"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _MEDIA_HASH: Final = re.compile(r"([0-9A-Fa-f]{64}):(.+)\Z", re.DOTALL)
 _LONG_TITLE: Final = 120
@@ -77,6 +79,18 @@ def _without(gathered: Gathered, place: str, why: str) -> Gathered:
     )
 
 
+def _relation_options(command: _Command) -> _Command:
+    """Add the options that say of which other bundle this one is a correction, a translation…"""
+    for option, about in (
+        ("--transcript-of", "It is a transcript of that bundle or item."),
+        ("--translation-of", "It is a translation of that bundle or item."),
+        ("--derived-from", "It was made from that bundle or item."),
+        ("--amends", "It corrects or adds to that bundle or item, which stays as it is."),
+    ):
+        command = click.option(option, metavar="BUNDLE[/ITEM]", help=about)(command)
+    return command
+
+
 @click.command("seal")
 @click.argument("place", metavar="VAULT", type=PATH)
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=PATH)
@@ -117,16 +131,19 @@ def _without(gathered: Gathered, place: str, why: str) -> Gathered:
     multiple=True,
     help="A field of one item, by the path or name it is sealed under; may be repeated.",
 )
+@_relation_options
 @click.option("--each", is_flag=True, help="Make a bundle of every PATH, file or folder.")
 @click.option(
     "--skip-unreadable",
     is_flag=True,
     help="Seal the rest, and record what can't be sealed with the reason.",
 )
+@circumstance_options
 @vault_options
 @click.pass_obj
 def seal_command(
     session: Session,
+    /,
     place: Path,
     paths: tuple[Path, ...],
     title: str | None,
@@ -137,11 +154,14 @@ def seal_command(
     of_items: tuple[str, ...],
     each: bool,
     skip_unreadable: bool,
+    **relations: str | None,
 ) -> None:
     """Put files and folders away as one bundle, encrypted and signed.
 
     Folders are walked. A link, a device or a file that can't be read stops the seal before the
     first byte, by name. The bundle's id is printed.
+
+    What was sealed is never changed: to correct it, seal the correction with --amends.
     """
     _check_asked(paths, testimony, hashes, each)
     given_fields = {}
@@ -151,6 +171,8 @@ def seal_command(
     typed = [_pair(one) for one in fields]
     typed += [("title", title)] if title is not None else []
     values = seal_fields(typed, given_fields).values
+    referring = {name: text for name, text in relations.items() if text is not None}
+    _check_once(values, [*session.circumstances, *referring])
     digests = tuple(_media_hash(one) for one in hashes)
     bundles = _gather(place, paths, testimony, digests, each)
     if each:
@@ -165,6 +187,7 @@ def seal_command(
     identity = session.identity()
     with progress() as callback, session.vault(place, identity, callback) as vault:
         vault.check_may("bundle.sealed")
+        values |= session.circumstances | _references(vault, referring)
         sealed = [
             _seal(
                 session,
@@ -198,6 +221,21 @@ def _check_asked(
     for path in known:
         if known.count(path) > 1:
             raise RefusedError(f"{escape(path)} is given twice.")
+
+
+def _check_once(values: Mapping[str, Packable], options: Sequence[str]) -> None:
+    """Refuse a field that has an option of its own and was given both ways."""
+    for name in options:
+        if name in values:
+            raise RefusedError(
+                f"Field {name} is given twice: by its own option, and with --field or --fields."
+            )
+
+
+def _references(vault: Vault, referring: Mapping[str, str]) -> dict[str, Packable]:
+    from vault.relations import find_reference
+
+    return {name: str(find_reference(vault, text)) for name, text in referring.items()}
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -81,7 +81,7 @@ class Session:
 
     def identity(self) -> Identity:
         """Unlock the identity."""
-        self._check_circumstances()
+        self.check_circumstances()
         path = self.identity_file
         if not path.exists():
             raise RefusedError(
@@ -90,7 +90,7 @@ class Session:
             )
         return self._unlock(path, self._passphrase(path))
 
-    def _check_circumstances(self) -> None:
+    def check_circumstances(self) -> None:
         late = "recorded_late_because" in self.circumstances
         if late != ("occurred_at" in self.circumstances):
             raise RefusedError(

@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from evault_cli.people import People, bundle_of, bundle_record, standing
+from evault_cli.relating import (
+    continued_record,
+    continued_rows,
+    later_of,
+    reference_records,
+    reference_rows,
+    warn_of_closed,
+)
 from evault_cli.render import (
     count,
     emit_json,
@@ -21,6 +29,7 @@ from evault_cli.render import (
     utc,
 )
 from evault_cli.session import OLDER_COPY, PATH, Session, looking_options
+from evault_cli.vaults import policy_text
 
 if TYPE_CHECKING:
     from vault import BundleState, Item, Vault
@@ -32,14 +41,26 @@ __all__ = ["show_command"]
 @click.command("show")
 @click.argument("place", metavar="VAULT", type=PATH)
 @click.argument("bundle", metavar="[BUNDLE]", required=False)
+@click.option(
+    "--as-seized",
+    is_flag=True,
+    help="Show exactly what whoever finds the vault can read without any key.",
+)
 @OLDER_COPY
 @looking_options
 @click.pass_obj
-def show_command(session: Session, place: Path, bundle: str | None, older_copy: bool) -> None:
+def show_command(
+    session: Session, place: Path, bundle: str | None, as_seized: bool, older_copy: bool
+) -> None:
     """Show a vault, or one bundle: all that is public, and to a reader all fields and items.
 
     BUNDLE is the beginning of its id, as long as only one begins so.
     """
+    if as_seized:
+        from evault_cli.seizing import show_as_seized
+
+        show_as_seized(session, place, bundle)
+        return
     identity = session.identity_if_any()
     with session.vault(place, identity, pinned=not older_copy) as vault:
         if bundle is None:
@@ -50,9 +71,11 @@ def show_command(session: Session, place: Path, bundle: str | None, older_copy: 
 
 def _show_vault(session: Session, vault: Vault) -> None:
     from vault.looking import fields_of
+    from vault.membership import checks_of
 
     state = vault.state
     people = People(vault)
+    checks = checks_of(vault)
     genesis = vault.event(0)
     seen = fields_of(vault, genesis)
     members = sorted(state.members.items(), key=lambda item: item[1].admitted)
@@ -67,11 +90,13 @@ def _show_vault(session: Session, vault: Vault) -> None:
                 "bundles": len(state.bundles),
                 "stored": sum(bundle.size for bundle in state.bundles.values()),
                 "policy": state.policy.to_data(),
+                "continues": continued_record(genesis, seen),
                 "members": [
                     {
                         **people.record(key),
                         "roles": sorted(member.roles),
                         "admitted": member.admitted,
+                        "checked": _check_record(checks.get(key)),
                         "removed": member.removed,
                     }
                     for key, member in members
@@ -87,8 +112,6 @@ def _show_vault(session: Session, vault: Vault) -> None:
             }
         )
         return
-    rules = [f"public times to {state.policy.clock} s"] if state.policy.clock > 1 else []
-    rules += ["two persons to destroy"] if state.policy.two_person_destroy else []
     stored = sum(bundle.size for bundle in state.bundles.values())
     pairs(
         [
@@ -97,23 +120,39 @@ def _show_vault(session: Session, vault: Vault) -> None:
             ("Made", f"{utc(genesis.time)} by {people.shown(genesis.actor)}"),
             ("Log", f"{count(vault.size, 'event')}, root {vault.root.hex()}"),
             ("Bundles", f"{len(state.bundles)}, {size_text(stored)}"),
-            ("Policy", ", ".join(rules) or "none"),
+            ("Policy", policy_text(state.policy)),
             ("Readers' keys", count(len(state.epochs), "epoch")),
+            *continued_rows(genesis, seen),
         ]
     )
     out()
     table(
-        ("Member", "Roles", "Admitted", "Removed"),
+        ("Member", "Roles", "Admitted", "Fingerprint compared", "Removed"),
         [
             (
                 people.shown(key),
                 ", ".join(sorted(member.roles)),
                 f"event {member.admitted}",
+                _check_text(checks.get(key)),
                 f"event {member.removed}" if member.removed is not None else "",
             )
             for key, member in members
         ],
     )
+
+
+_CHECKED: Final = ("how", "by", "at")
+
+
+def _check_text(seen: Seen | None) -> str:
+    told = [seen.text(f"fingerprint.checked_{part}") for part in _CHECKED] if seen else []
+    return escape(", ".join(filter(None, told)))
+
+
+def _check_record(seen: Seen | None) -> dict[str, str | None] | None:
+    if seen is None:
+        return None
+    return {part: seen.text(f"fingerprint.checked_{part}") or None for part in _CHECKED}
 
 
 def _private(seen: Seen, name: str) -> str:
@@ -130,6 +169,7 @@ def _show_bundle(session: Session, vault: Vault, bundle: BundleState) -> None:
     event = vault.event(bundle.seq)
     seen = fields_of(vault, event)
     items = items_of(vault, bundle.id)
+    later = later_of(vault, bundle)
     if session.json:
         emit_json(
             {
@@ -141,6 +181,7 @@ def _show_bundle(session: Session, vault: Vault, bundle: BundleState) -> None:
                 "fields": {name: json_value(value) for name, value in seen.fields.items()}
                 if seen.state == "open"
                 else None,
+                **reference_records(seen, later),
                 "item_fields": [_item_record(item) for item in items]
                 if items is not None
                 else None,
@@ -160,7 +201,9 @@ def _show_bundle(session: Session, vault: Vault, bundle: BundleState) -> None:
         ),
     ]
     rows += [(escape(name), show_value(value)) for name, value in seen.fields.items()]
+    rows += reference_rows(vault, seen, later)
     pairs(rows)
+    warn_of_closed(later)
     if items is None:
         say("Fields and items are sealed: only a reader's identity shows them.")
         return

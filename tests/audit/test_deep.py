@@ -256,7 +256,7 @@ def test_fields_that_are_no_age_file(vault: Vault, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_fields_file_longer_than_any(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vault.reading._MAX_FIELDS", 100)
+    monkeypatch.setattr("vault.forms._MAX_FIELDS", 100)
     place = noted(vault)
     report = deep(vault.store)
     assert report.verdict == "contradicted"
@@ -333,7 +333,10 @@ def test_evidence_that_is_no_age_file(vault: Vault) -> None:
     place = sealed_with(
         vault, lambda patched: patched.setattr("vault.bundle.writing.age.writer", Plain)
     )
-    contradicted(vault.store, "private-contents", place)
+    (seen,) = bad(audit(vault.store))  # this much shows to everybody
+    assert (seen.code, "not an age file" in seen.detail) == ("recipients", True)
+    found = {(one.code, one.place) for one in bad(deep(vault.store))}
+    assert found == {("recipients", seen.place), ("private-contents", place)}
 
 
 def test_items_that_the_event_does_not_commit_to(vault: Vault) -> None:

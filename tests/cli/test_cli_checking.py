@@ -64,6 +64,7 @@ class TestVerify:
         record = world.call("verify", world.vault, "--json").json
         assert set(record) == {
             "verdict", "vault", "size", "root", "anchors", "findings", "coverage",
+            "history",
         }  # fmt: skip
         (found,) = record["findings"]
         assert set(found) == {"code", "severity", "place", "detail"}

@@ -78,6 +78,7 @@ EXPECTED = {
     errors.ConflictError: 3, errors.LockedError: 3, errors.UnknownVaultError: 3,
     errors.SourceChangedError: 5, errors.SourceUnreadableError: 5, errors.NoSpaceError: 5,
     errors.NotFoundError: 2, errors.AmbiguousError: 2, errors.VaultError: 3,
+    errors.ShareError: 3,
 }  # fmt: skip
 
 

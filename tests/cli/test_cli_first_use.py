@@ -261,11 +261,12 @@ def test_the_vault_id_is_said_to_be_needed_only_where_something_is_written(world
         assert "before this machine writes" in " ".join(world.call(verb, "-h").out.split())
 
 
-def test_a_new_vault_names_its_maker_and_that_readers_are_final(world: Any) -> None:
+def test_a_new_vault_names_its_maker_and_that_there_is_one_owner(world: Any) -> None:
     made = world.call("init", world.folder / "mine", "--reader", "me", *world.owner)
     assert made.code == 0
     assert "\n  you\n    " in made.err
-    assert "you are its only owner, and readers are chosen now" in made.err
+    assert "Warning: you are its only owner." in made.err
+    assert "`evault admit VAULT CARD --role owner`" in made.err
 
 
 def test_a_note_from_a_pipe_says_where_the_passphrase_must_come_from(world: Any) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import segno
+from PIL import Image
 
 from vault import parse_card, parse_identity_file
 
@@ -254,9 +256,9 @@ class TestCard:
 
     def test_a_card_as_json(self, evault: Evault, secret: Path) -> None:
         record = evault("card", "--name", "خان", "--passphrase-file", secret, "--json").json
-        assert set(record) == {"name", "created", "fingerprint", "file", "card"}
+        assert set(record) == {"name", "created", "fingerprint", "file", "qr", "card"}
         assert parse_card(record["card"].encode()).name == record["name"] == "خان"
-        assert record["file"] is None
+        assert (record["file"], record["qr"]) == (None, None)
 
     def test_a_name_is_asked_for_at_a_terminal(
         self, evault: Evault, secret: Path, at_terminal: None
@@ -278,3 +280,85 @@ class TestCard:
         assert made.code == 2
         assert "one line of 1 to 120" in made.err
         assert not path.exists()
+
+    @pytest.mark.parametrize("name", ["code.png", "code.svg", "CODE.PNG"])
+    def test_the_code_holds_the_fingerprint_and_nothing_else(
+        self, evault: Evault, secret: Path, tmp_path: Path, name: str
+    ) -> None:
+        path = tmp_path / name
+        made = evault("card", "--name", "Asma", "--passphrase-file", secret, "--qr", path, "--json")
+        assert made.code == 0, made.err
+        record = made.json
+        assert record["qr"] == str(path)
+        assert str(path) in made.err
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        # The terminal draws the same text, in the same way.
+        code = segno.make(record["fingerprint"].upper(), micro=False)
+        assert modules(path) == [[bool(one) for one in row] for row in code.matrix_iter(border=4)]
+
+    def test_card_and_code_are_both_written(
+        self, evault: Evault, secret: Path, tmp_path: Path
+    ) -> None:
+        card, code = tmp_path / "my.card", tmp_path / "my.svg"
+        options = ("--name", "Asma", "--passphrase-file", secret)
+        assert evault("card", *options, "-o", card, "--qr", code).code == 0
+        assert parse_card(card.read_bytes()).name == "Asma"
+        assert code.read_bytes().startswith(b"<?xml")
+
+    @pytest.mark.parametrize("taken", ["my.card", "my.svg"])
+    def test_if_either_is_there_neither_is_written(
+        self, evault: Evault, secret: Path, tmp_path: Path, taken: str
+    ) -> None:
+        (tmp_path / taken).symlink_to(tmp_path / "nowhere")
+        options = ("-o", tmp_path / "my.card", "--qr", tmp_path / "my.svg")
+        made = evault("card", "--name", "Asma", "--passphrase-file", secret, *options)
+        assert (made.code, made.out) == (3, "")
+        assert f"{tmp_path / taken}: is there already" in made.err
+        assert sorted(os.listdir(tmp_path)) == sorted(["home", "secret.txt", taken])
+
+    @pytest.mark.parametrize("name", ["code", "code.pdf", "code.png.txt", ".svg"])
+    def test_another_kind_of_picture_is_refused(
+        self, evault: Evault, tmp_path: Path, name: str
+    ) -> None:
+        # Before anybody is asked for a passphrase.
+        made = evault("card", "--name", "Asma", "--qr", tmp_path / name)
+        assert (made.code, made.out) == (2, "")
+        assert "ends in .svg or .png" in made.err
+        assert not (tmp_path / name).exists()
+
+    def test_card_and_code_in_one_file_are_refused(self, evault: Evault, tmp_path: Path) -> None:
+        path = tmp_path / "x.svg"
+        made = evault("card", "--name", "Asma", "-o", path, "--qr", path)
+        assert made.code == 2
+        assert not path.exists()
+
+    def test_the_help_says_what_the_code_holds(self, evault: Evault) -> None:
+        text = " ".join(evault("card", "--help").out.split())
+        assert "64 hexadecimal digits in capitals: neither your name nor your keys" in text
+
+
+def modules(path: Path) -> list[list[bool]]:
+    """Read the modules of a picture of a QR code, its border included."""
+    if path.suffix.lower() == ".png":
+        with Image.open(path) as image:
+            side = image.width // 8
+            assert image.size == (8 * side, 8 * side)
+            dark = image.convert("1")
+            return [[not dark.getpixel((8 * x + 4, 8 * y + 4)) for x in range(side)]
+                    for y in range(side)]  # fmt: skip
+    text = path.read_text()
+    (side,) = (int(one) // 8 for one in re.findall(r'height="([0-9]+)"', text))
+    assert f'<path fill="#fff" d="M0 0h{side}v{side}h-{side}z"/>' in text
+    found = [[False] * side for _ in range(side)]
+    (line,) = re.findall(r'stroke="#000" d="([^"]+)"', text)
+    x = y = 0
+    for kind, numbers in re.findall(r"([Mmh])([-0-9. ]+)", line):
+        if kind == "h":
+            for _ in range(int(numbers)):
+                found[y][x] = True
+                x += 1
+            continue
+        across, down = (float(one) for one in numbers.split())
+        x, y = (0, 0) if kind == "M" else (x, y)
+        x, y = x + int(across), y + int(down)
+    return found

@@ -1,4 +1,4 @@
-"""``evault list``, ``show``, ``custody`` and ``note``."""
+"""``evault list``, ``show`` and ``note``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vault import Vault, parse_card, parse_identity_file
+from vault import Vault
 
 
 class TestList:
@@ -121,7 +121,7 @@ class TestShow:
         record = world.call("show", world.vault, *world.reader, "--json").json
         assert set(record) == {
             "vault", "title", "made_at", "size", "root", "bundles", "stored", "policy", "members",
-            "epochs",
+            "continues", "epochs",
         }  # fmt: skip
         assert [member["name"] for member in record["members"]] == ["Asma", "Reader Bé"]
         assert record["epochs"][0]["readers"][0]["name"] == "Reader Bé"
@@ -177,102 +177,6 @@ class TestOlderCopy:
             assert "older than this machine has seen" in refused.err
             assert "--older-copy" in refused.err
             assert world.call(*verb, "--older-copy").code == 0
-
-
-class TestCustody:
-    def test_the_chain_says_when_what_by_whom_and_who_holds_it(self, world: Any) -> None:
-        world.call("note", world.vault, world.bundle, "--text", "one\ntwo", *world.owner)
-        shown = world.call("custody", world.vault, world.bundle, *world.reader)
-        assert shown.code == 0
-        assert "Holder after it" in shown.out
-        assert shown.out.count("Asma (") == 5
-        assert "text: one\n    two" in shown.out
-        assert "Ed25519" in shown.out
-
-    def test_without_a_key_the_chain_shows_and_what_was_said_does_not(self, world: Any) -> None:
-        world.call("note", world.vault, world.bundle, "--text", "private", *world.owner)
-        shown = world.call("custody", world.vault, world.bundle)
-        assert "note" in shown.out
-        assert "private" not in shown.out
-        assert "only a reader's identity" in shown.err
-        record = world.call("custody", world.vault, world.bundle, "--json").json
-        assert [link["type"] for link in record["chain"]] == ["bundle.sealed", "bundle.noted"]
-        assert record["chain"][1]["fields"] is None
-
-    def test_what_an_event_says_in_public_shows_without_a_key(self, world: Any) -> None:
-        card = parse_card((world.folder / "reader.card").read_bytes())
-        bundle = bytes.fromhex(world.bundle)
-        identity = (world.folder / "home/identity.age").read_bytes()
-        owner = parse_identity_file(identity, b"a passphrase of the owner")
-        to: dict[str, Any] = {"to": card.keys.ed25519, "expires": 4_000_000_000}
-        with Vault.open(world.vault, identity=owner) as vault:
-            for name, data in (
-                ("bundle.checked", {"result": "altered"}),
-                ("hold.placed", {"hold": b"\xab" * 16}),
-                ("custody.released", to),
-                ("custody.recalled", {"release": 6}),
-            ):
-                vault.append(name, bundle=bundle, data=data)
-        shown = world.call("custody", world.vault, world.bundle).out
-        assert "Event 4, result: altered\n" in shown
-        assert f"Event 5, the hold: {'ab' * 16}\n" in shown
-        assert "Event 6, expires: 2096-10-02T07:06:40Z\n" in shown
-        assert "Event 7, release: event 6\n" in shown
-        assert "Event 3, " not in shown
-        named = world.call("custody", world.vault, world.bundle, *world.reader).out
-        assert "Event 6, to: Reader Bé (" in named
-        chain = world.call("custody", world.vault, world.bundle, "--json").json["chain"]
-        assert chain[1]["data"] == {"result": "altered"}
-        assert chain[3]["data"]["to"]["fingerprint"] == card.keys.fingerprint.hex()
-        assert chain[2]["data"] == {"hold": {"hex": "ab" * 16}}
-
-    def test_gaps_and_what_waits_are_told_in_plain_words(self, world: Any) -> None:
-        owner = parse_identity_file(
-            (world.folder / "home/identity.age").read_bytes(), b"a passphrase of the owner"
-        )
-        card = parse_card((world.folder / "reader.card").read_bytes())
-        bundle = bytes.fromhex(world.bundle)
-        with Vault.open(world.vault, identity=owner, clock=lambda: 5) as vault:
-            late = {"recorded_late_because": "no power"}
-            vault.append("hold.placed", bundle=bundle, data={"hold": bytes(16)}, fields=late)
-            vault.append(
-                "custody.released",
-                bundle=bundle,
-                data={"to": card.keys.ed25519, "expires": 2_000_000_000},
-            )
-        shown = world.call("custody", world.vault, world.bundle, *world.reader)
-        assert "its clock says a time before" in shown.out
-        assert "recorded late" in shown.out
-        assert "not yet accepted, until 2033" in shown.out
-        assert "Under 1 hold" in shown.out
-        assert world.call("list", world.vault, "--json").json["bundles"][0]["now"] == "released"
-        with Vault.open(world.vault, identity=owner) as vault:
-            vault.append("custody.interrupted", bundle=bundle, data={"state": "interrupted"})
-        assert world.call("list", world.vault, "--json").json["bundles"][0]["now"] == "interrupted"
-        shown = world.call("custody", world.vault, world.bundle)
-        assert "Custody is interrupted" in shown.out
-        assert "nobody can answer for the bundle" in shown.out
-        with Vault.open(world.vault, identity=owner) as vault:
-            vault.append("custody.assumed", bundle=bundle)
-            vault.append("hold.lifted", bundle=bundle, data={"hold": bytes(16)})
-            vault.append("bundle.destroyed", bundle=bundle)
-        shown = world.call("custody", world.vault, world.bundle)
-        assert "without the signature of the one before" in shown.out
-        assert "Destroyed, event" in shown.out
-        shown = world.call("show", world.vault, world.bundle, *world.reader)
-        assert shown.code == 0
-        assert "destroyed" in shown.out
-
-    def test_rules_that_are_broken_are_named(
-        self, world: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        from vault.custody import Breach
-
-        broken = (Breach("role", 3, "bundle.sealed"),)
-        monkeypatch.setattr(Vault, "breaches", property(lambda _: broken))
-        shown = world.call("custody", world.vault, world.bundle)
-        assert "breaks a rule of custody" in shown.out
-        assert "does not have the role" in shown.out
 
 
 class TestNote:

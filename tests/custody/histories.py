@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
+import vault.custody
 from vault.age import HybridIdentity
 from vault.codec import Packable
 from vault.custody import Custody, Policy, State
@@ -252,3 +255,16 @@ def held(policy: Policy | None = None) -> History:
 def moved(event: Event, **changes: Any) -> Event:
     """Return an event with other outward values; its bytes stay, as the fold does not read them."""
     return replace(event, **changes)
+
+
+@cache
+def fold_rules() -> frozenset[str]:
+    """Return every name of a rule that the fold can give."""
+    found = set()
+    for path in Path(vault.custody.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple):
+                rule = node.value.elts[0]
+                assert isinstance(rule, ast.Constant)
+                found.add(rule.value)
+    return frozenset(found)

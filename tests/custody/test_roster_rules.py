@@ -117,6 +117,19 @@ def test_public_times_are_as_coarse_as_the_policy_says() -> None:
     young().do(A, "vault.noted", time=time + 1)
 
 
+def test_what_needs_two_persons_is_not_loosened_by_one() -> None:
+    history = young(Policy(two_person_destroy=True))
+    for clock in (1, 60):
+        data = {"policy": Policy(clock).to_data()}
+        history.refuses("policy-loosened", A, "vault.policy", data=data)
+    history.do(A, "vault.policy", data={"policy": Policy(60, two_person_destroy=True).to_data()})
+    history = young()
+    for two in (False, True, True):
+        data = {"policy": Policy(two_person_destroy=two).to_data()}
+        history.do(A, "vault.policy", data=data)
+    assert history.state.policy.two_person_destroy
+
+
 def test_a_new_policy_holds_from_the_next_event_on() -> None:
     history = young(Policy(clock=60))
     data = {"policy": Policy(clock=1, two_person_destroy=True).to_data()}
@@ -179,7 +192,6 @@ ROLES = {
     "custody.receipted": (D, C, {"receipt": (bytes(32), 1)}),
     "custody.interrupted": (D, C, {"state": "interrupted"}),
     "destruction.requested": (D, C, {}),
-    "bundle.destroyed": (D, B, {}),
     "hold.placed": (D, C, {"hold": bytes(16)}),
     "vault.noted": (None, D, {}),
     "recovery.drilled": (None, D, {}),
@@ -198,6 +210,14 @@ def test_each_type_is_written_by_its_roles_alone(name: str) -> None:
     if wrong is not None:
         history.refuses("role", wrong, name, **values)
     history.do(right, name, **values)
+
+
+def test_a_holder_who_is_no_custodian_does_not_destroy() -> None:
+    history = held()
+    history.handover(B, D)
+    history.refuses("role", D, "bundle.destroyed", bundle=BUNDLE)
+    history.admit(A, D, "custodian reader")
+    history.do(D, "bundle.destroyed", bundle=BUNDLE)
 
 
 def test_an_owner_who_is_no_custodian_does_not_seal() -> None:
@@ -610,7 +630,7 @@ def test_an_owner_may_open_an_epoch_at_any_time() -> None:
     assert history.state.newest == epoch_id(3)
 
 
-# --- history, rekeying, versions, attestations ------------------------------------------------
+# --- history, versions, attestations ----------------------------------------------------------
 
 
 def grant(reader: Identity, *epochs: bytes) -> dict[str, Any]:
@@ -632,13 +652,6 @@ def test_only_epochs_that_there_are_can_be_granted() -> None:
     data = grant(D, epoch_id(1), epoch_id(9))
     history.refuses("epoch-unknown", A, "history.granted", data=data)
     history.do(A, "history.granted", data=grant(D, epoch_id(1)))
-
-
-def test_a_vault_is_rekeyed_to_its_newest_epoch() -> None:
-    history = peopled()
-    data = {"stage": "written", "epoch": epoch_id(1), "manifest": (bytes(32), 1)}
-    history.refuses("epoch-newest", D, "vault.rekeyed", data=data)
-    history.do(D, "vault.rekeyed", data={**data, "epoch": epoch_id(2)})
 
 
 def test_a_vault_of_this_version_is_not_upgraded_to_another() -> None:

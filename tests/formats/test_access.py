@@ -45,6 +45,38 @@ def test_a_record_has_nine_lines_that_people_can_read() -> None:
     ]
 
 
+@pytest.mark.parametrize("use", ["", "trial"])
+@pytest.mark.parametrize("authority", ["", "Court order 12"])
+def test_use_and_authority_have_a_line_if_they_were_stated(use: str, authority: str) -> None:
+    record = replace(RECORD, use=use, authority=authority)
+    raw = format_access_record(record, ME)
+    assert check_access_record(raw) == record
+    lines = note.parse_note(raw).text.splitlines()
+    assert lines[9:] == [f"use {use}"] * bool(use) + [f"authority {authority}"] * bool(authority)
+
+
+@pytest.mark.parametrize("name", ["use", "authority"])
+def test_a_use_or_authority_that_is_no_line_is_not_written(name: str) -> None:
+    with pytest.raises(ValueError, match="line of text"):
+        format_access_record(replace(RECORD, **{name: "a\nb"}), ME)
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        "use \n",
+        "authority \n",
+        "authority x\nuse y\n",
+        "use x\nuse y\n",
+        "other x\n",
+        "use x\n" * 3,
+    ],
+)
+def test_further_lines_have_one_form(further: str) -> None:
+    with pytest.raises(FormatError):
+        check_access_record(signed(text_of(RAW) + further))
+
+
 def test_only_the_actor_signs() -> None:
     with pytest.raises(ValueError, match="actor"):
         format_access_record(RECORD, OTHER)

@@ -69,12 +69,13 @@ def test_a_verification_error_carries_what_was_expected_and_found() -> None:
 
 
 def test_a_custody_error_carries_its_rule() -> None:
-    error = errors.CustodyError("holder", "custody.released", "another")
+    error = errors.CustodyError("holder", "custody.released", "another", bytes(16))
     assert str(error) == "custody.released: holder: another"
     assert error.details == {
         "rule": "holder",
         "event": "custody.released",
         "detail": "another",
+        "bundle": error.bundle,
     }
     assert (error.rule, error.event, error.detail) == ("holder", "custody.released", "another")
     assert str(errors.CustodyError("holder", "custody.released")) == "custody.released: holder"

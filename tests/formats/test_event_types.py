@@ -40,6 +40,7 @@ WRITERS = {
     "member.admitted": "owner",
     "member.removed": "owner",
     "epoch.opened": "owner",
+    "epoch.shredded": "owner",
     "history.granted": "reader",
     "bundle.sealed": "custodian",
     "bundle.opened": "custodian reader",

@@ -13,6 +13,7 @@ import pytest
 
 from vault import Progress, Vault, check_access_record
 from vault.errors import (
+    CustodyError,
     DigestMismatchError,
     NoIdentityMatchError,
     NoSpaceError,
@@ -108,6 +109,67 @@ def test_unrecorded_leaves_the_vault_and_a_signed_record(place: Any, tmp_path: P
     assert (record.actor, record.bundle) == (place.reader.ed25519, bundle)
     assert (record.items, record.time, record.purpose) == ((1,), 12, "a copy")
     assert (record.size, record.root) == (vault.size, vault.root)
+
+
+class TestConsent:
+    """Consent counts for a copy, too; what stands above it is in the record."""
+
+    @pytest.fixture
+    def bundle(self, place: Any) -> bytes:
+        return limited(place, "limited", ("trial", "archive"))
+
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_an_opening_that_it_does_not_cover_leaves_nothing(
+        self, place: Any, bundle: bytes, tmp_path: Path, recorded: bool
+    ) -> None:
+        vault = place.open(place.reader)
+        size = vault.size
+        for fields in ({}, {"use": "press"}):
+            with pytest.raises(CustodyError) as refused:
+                extract(
+                    vault, bundle, tmp_path / "out", purpose="x", fields=fields, recorded=recorded
+                )
+            assert (refused.value.rule, refused.value.event) == ("consent-use", "bundle.opened")
+        assert os.listdir(tmp_path) == []
+        assert place.open().size == size
+
+    @pytest.mark.parametrize("recorded", [True, False])
+    @pytest.mark.parametrize("fields", [{"use": "Trial"}, {"authority": "Court order 12"}])
+    def test_a_use_that_it_covers_and_an_authority_open_and_are_on_record(
+        self, place: Any, bundle: bytes, tmp_path: Path, recorded: bool, fields: dict[str, str]
+    ) -> None:
+        vault = place.open(place.reader)
+        extract(vault, bundle, tmp_path / "out", purpose="x", fields=fields, recorded=recorded)
+        if recorded:
+            seen = vault.fields(vault.event(vault.size - 1))
+            assert {name: seen[name] for name in fields} == fields
+        else:
+            record = check_access_record((tmp_path / "out/access-record.txt").read_bytes())
+            assert (record.use, record.authority) == (
+                fields.get("use", ""),
+                fields.get("authority", ""),
+            )
+
+    def test_a_withdrawal_binds_a_copy_that_knows_of_it(self, place: Any, tmp_path: Path) -> None:
+        bundle = limited(place, "withdrawn", ())
+        with pytest.raises(CustodyError, match="consent-withdrawn"):
+            extract(
+                place.open(place.reader),
+                bundle,
+                tmp_path / "out",
+                purpose="x",
+                fields={"use": "trial"},
+                recorded=False,
+            )
+
+
+def limited(place: Any, status: str, uses: tuple[str, ...]) -> bytes:
+    bundle: bytes = place.seal(*FILES)
+    scope = {"consent.scope": uses} if uses else {}
+    with place.open(place.owner) as vault:
+        fields = {"consent.status": status, **scope}
+        vault.append("consent.recorded", bundle=bundle, fields=fields)
+    return bundle
 
 
 def test_progress_counts_the_bytes(place: Any, tmp_path: Path) -> None:

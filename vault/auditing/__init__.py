@@ -2,8 +2,9 @@
 
 :func:`audit` takes no secret, never stops at the first problem and returns every finding as data.
 Its layers: layout, tiles against root, checkpoint signatures, event bytes and signatures, heads,
-custody rules, every file against its digest, anchors outside the vault. With a reader's identity
-(``deep``), also what lies inside: fields against their commitments, key files, bags, items.
+custody rules, every file against its digest, the number of recipients of those that open evidence,
+anchors outside the vault. With a reader's identity (``deep``), also what lies inside: fields
+against their commitments, key files, bags, items.
 
 What it can't see without keys: names, fields, and that the age files decrypt, and to whom.
 """
@@ -12,42 +13,41 @@ from __future__ import annotations
 
 import os
 import time as _time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+from vault.auditing.anchors import Pin, hold
+from vault.auditing.choice import Choice, files_to_read, oldest
 from vault.auditing.deep import audit_deep
-from vault.auditing.files import audit_files, expected_files
+from vault.auditing.files import audit_files, audit_rekeyings, expected_files
+from vault.auditing.history import hold_history
+from vault.auditing.keys import audit_recipients
 from vault.auditing.logs import LogAudit, audit_log
-from vault.auditing.places import fetch
+from vault.auditing.places import check_is_vault, fetch
 from vault.auditing.record import record_audit
 from vault.auditing.report import (
     Anchor,
     Coverage,
     Finding,
+    Former,
+    History,
     Report,
     Severity,
     Verdict,
     in_order,
     verdict_of,
 )
-from vault.errors import (
-    FormatError,
-    NotAVaultError,
-    RollbackError,
-    StateError,
-    UnsupportedVersionError,
-    VerificationError,
-)
-from vault.founding import check_format
+from vault.errors import FormatError, UnsupportedVersionError
 from vault.identity import Identity
-from vault.layout import CHECKPOINT, LOG
-from vault.localstate import AuditRecord, LocalState, check_pin
+from vault.layout import CHECKPOINT
+from vault.localstate import AuditRecord, LocalState
 from vault.log.files import MAX_CHECKPOINT
 from vault.pipeline import Progress, ProgressCallback
+from vault.replacement import Replacements
 from vault.storage import LocalStore, Store
-from vault.tlog.checkpoint import SignedCheckpoint, check_checkpoint, parse_signed_checkpoint
+from vault.tlog.checkpoint import SignedCheckpoint, parse_signed_checkpoint
 from vault.tlog.merkle import MemoryTree
 from vault.vault import Vault
 
@@ -55,16 +55,17 @@ __all__ = [
     "Anchor",
     "Coverage",
     "Finding",
+    "Former",
+    "History",
     "Report",
     "Severity",
     "Verdict",
     "audit",
+    "oldest",
     "record_audit",
 ]
 
 _ATTEMPTS: Final = 20
-
-_Pin: TypeAlias = SignedCheckpoint | FormatError | None
 
 
 def audit(
@@ -75,6 +76,8 @@ def audit(
     vault_id: bytes | None = None,
     checkpoint: bytes | None = None,
     since_last: bool = False,
+    bundles: Collection[bytes] | Choice | None = None,
+    history: Vault | Store | str | os.PathLike[str] | None = None,
     progress: ProgressCallback | None = None,
     clock: Callable[[], float] = _time.time,
 ) -> Report:
@@ -83,38 +86,93 @@ def audit(
     ``identity``: look inside as that reader. ``state``: hold the vault against this machine's pin,
     and remember the result. ``vault_id`` (32 bytes) and ``checkpoint`` (a signed note kept
     elsewhere): hold it against these. ``since_last``: trust this machine's last audit of the same
-    log and read only what came since; the report's coverage says so.
+    log and read only what came since; the report's coverage says so. ``bundles``: read the files of
+    these alone, by id or as :func:`oldest` chooses, and of the others' know only the sizes; the log
+    is read whole all the same, and the coverage says so. ``history``: a copy of the vault that this
+    one continues, audited too, as anybody can; its log is held against what this one says of it.
 
     ``progress`` may be called from several threads, one at a time. Writers may go on meanwhile.
 
     Raises ``NotAVaultError``; ``UnsupportedVersionError`` where nothing is wrong but that a part is
-    of a later version, so that nobody can say ``intact``; and ``FormatError`` for a ``checkpoint``
-    that is none. Nothing else about the vault is an exception.
+    of a later version, so that nobody can say ``intact``; ``FormatError`` for a ``checkpoint`` that
+    is none; and ``ValueError`` for ``bundles`` with ``since_last``: whoever trusts an earlier audit
+    has nothing to choose from. Nothing else about the vault is an exception.
     """
-    store = _store_of(vault)
+    if bundles is not None and since_last:
+        raise ValueError("an audit of some bundles trusts no earlier one")
+    old = _examined(history, progress, clock) if history is not None else None
+    asked = _Asked(identity, vault_id, checkpoint, since_last, bundles)
     local = LocalState(state) if isinstance(state, (str, os.PathLike)) else state
-    given = parse_signed_checkpoint(checkpoint) if checkpoint is not None else None
-    later = _check_is_vault(store)
-    meter = _Meter(progress)
-    pin, log = _settled(store, local, since_last, meter.event)
+    report, _ = _examine(_store_of(vault), local, asked, old, _Meter(progress), int(clock()))
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of an audit, as :func:`audit` takes it."""
+
+    identity: Identity | None = None
+    vault_id: bytes | None = None
+    checkpoint: bytes | None = None
+    since_last: bool = False
+    bundles: Collection[bytes] | Choice | None = None
+
+
+def _examined(
+    history: Vault | Store | str | os.PathLike[str],
+    progress: ProgressCallback | None,
+    clock: Callable[[], float],
+) -> tuple[Report, LogAudit]:
+    """Audit a vault that another one continues.
+
+    Not against this machine's pin: that it was seen newer than the copy that is at hand is why
+    vaults are continued, and no fault of that copy.
+    """
+    store = _store_of(history)
+    return _examine(store, None, _Asked(), None, _Meter(progress), int(clock()))
+
+
+def _examine(
+    store: Store,
+    local: LocalState | None,
+    asked: _Asked,
+    old: tuple[Report, LogAudit] | None,
+    meter: _Meter,
+    now: int,
+) -> tuple[Report, LogAudit]:
+    given = parse_signed_checkpoint(asked.checkpoint) if asked.checkpoint is not None else None
+    later = check_is_vault(store)
+    pin, log = _settled(store, local, asked.since_last, meter.event)
     if later is not None and not _is_first_version(log):
         raise later
-    trusted = log.trusted
+    trusted, events = log.trusted, log.events
     record = local.audit_record(log.vault) if local and log.vault and trusted else None
-    expected = expected_files(log.events.values(), log.state)
-    meter.total = sum(file.size for file in expected.values() if file.seq >= trusted)
+    replacements = Replacements(store)
+    expected = expected_files(events.values(), log.state, replacements)
+    rekeyed, known = audit_rekeyings(events.values(), log.state, expected, replacements)
+    chosen = _chosen(asked.bundles, log)
+    read = expected
+    if chosen is not None:
+        names = files_to_read(events, log.state, expected, chosen)
+        read = {name: file for name, file in expected.items() if name in names}
+        events = {n: one for n, one in events.items() if one.bundle is None or one.bundle in chosen}
+    meter.total = sum(file.size for file in read.values() if file.seq >= trusted)
+    complete = log.complete and known
     found, files, size = audit_files(
-        store, expected, log.known, trusted, meter.file, complete=log.complete
+        store, expected, log.known, trusted, meter.file, complete=complete, only=read
     )
-    findings = [*log.findings, *found]
+    findings = [*log.findings, *found, *rekeyed]
+    damaged = {finding.place for finding in findings if finding.severity != "note"}
+    findings += audit_recipients(store, log.state, read, damaged, trusted, meter.event)
     unreadable = 0
-    if identity is not None:
-        damaged = {finding.place for finding in findings if finding.severity != "note"}
+    if asked.identity is not None:
         inner, unreadable = audit_deep(
-            store, identity, log.events, log.state, expected, damaged, meter.event
+            store, asked.identity, events, log.state, expected, damaged, meter.event
         )
         findings += inner
-    anchors = _anchors(log, pin, vault_id, given, findings)
+    anchors = hold(log, pin, asked.vault_id, given, findings)
+    continued, history = hold_history(log, old, findings)
+    anchors += (*continued, Anchor("cosigners", "absent"), Anchor("timestamps", "absent"))
     if log.later is not None and verdict_of(findings) == "intact":
         raise UnsupportedVersionError("log", "goes on in a later version", log.later)
     tree = log.tree
@@ -123,10 +181,12 @@ def audit(
         files=files,
         bytes=size,
         bundles=len(log.state.bundles),
-        deep=identity is not None,
+        deep=asked.identity is not None,
         unreadable=unreadable,
         since=trusted,
         evidence_read=record.evidence_read if record is not None else None,
+        destroyed=sum(one.destroyed is not None for one in log.state.bundles.values()),
+        chosen=chosen,
     )
     report = Report(
         verdict=verdict_of(findings),
@@ -136,15 +196,25 @@ def audit(
         findings=in_order(findings),
         anchors=anchors,
         coverage=coverage,
+        history=history,
     )
     try:
-        _remember(report, log, local, int(clock()))
+        _remember(report, log, local, now)
     except OSError as error:
         # A machine that can't remember must not cost anyone the report.
         detail = error.strerror or type(error).__name__
         forgotten = Finding("not-remembered", "note", str(error.filename or "state"), detail)
         report = replace(report, findings=in_order([*findings, forgotten]))
-    return report
+    return report, log
+
+
+def _chosen(bundles: Collection[bytes] | Choice | None, log: LogAudit) -> tuple[bytes, ...] | None:
+    if bundles is None:
+        return None
+    wanted = bundles(log.events, log.state) if callable(bundles) else bundles
+    return tuple(
+        key for key, one in log.state.bundles.items() if key in wanted and one.destroyed is None
+    )
 
 
 def _store_of(vault: Vault | Store | str | os.PathLike[str]) -> Store:
@@ -155,24 +225,6 @@ def _store_of(vault: Vault | Store | str | os.PathLike[str]) -> Store:
     return vault
 
 
-def _check_is_vault(store: Store) -> UnsupportedVersionError | None:
-    """Raise ``NotAVaultError`` for a place with nothing of a vault: a damaged or missing ``FORMAT``
-    alone is a finding. One of a later version is returned: the log knows better.
-    """
-    try:
-        check_format(store)
-    except UnsupportedVersionError as later:
-        return later
-    except (FormatError, StateError, OSError):
-        try:
-            log = store.exists(LOG)
-        except (StateError, OSError):
-            log = False
-        if not log:
-            raise NotAVaultError(store.place, "neither FORMAT nor log") from None
-    return None
-
-
 def _is_first_version(log: LogAudit) -> bool:
     """Say whether all of a log is of version 1, so that a ``FORMAT`` of another one is damaged."""
     return log.tree is not None and log.complete and log.later is None
@@ -180,7 +232,7 @@ def _is_first_version(log: LogAudit) -> bool:
 
 def _settled(
     store: Store, local: LocalState | None, since_last: bool, step: Callable[[str], None]
-) -> tuple[_Pin, LogAudit]:
+) -> tuple[Pin, LogAudit]:
     """Audit the log, again if it moved on meanwhile: a writer drops tiles that were superseded, and
     a process beside this one moves the pin on.
     """
@@ -196,7 +248,7 @@ def _settled(
     return pin, log
 
 
-def _pin(local: LocalState | None, vault: bytes | None) -> _Pin:
+def _pin(local: LocalState | None, vault: bytes | None) -> Pin:
     try:
         return local.pin(vault) if local is not None and vault is not None else None
     except FormatError as error:
@@ -236,75 +288,6 @@ def _trust(local: LocalState | None) -> Callable[[bytes, MemoryTree], int]:
     return trusted
 
 
-def _anchors(
-    log: LogAudit,
-    pin: _Pin,
-    vault_id: bytes | None,
-    given: SignedCheckpoint | None,
-    findings: list[Finding],
-) -> tuple[Anchor, ...]:
-    """Hold the log against what lies outside it; add a finding for each anchor that fails."""
-    anchors = []
-    if vault_id is None:
-        anchors.append(Anchor("vault-id", "absent"))
-    elif log.vault == vault_id:
-        anchors.append(Anchor("vault-id", "matched"))
-    else:
-        anchors.append(Anchor("vault-id", "failed", "another vault, or its first event is damaged"))
-        # An id that can't be read is damage, which is reported; one that differs is another vault.
-        if log.vault is not None:
-            findings.append(Finding("vault-id", "contradicted", "event 0", log.vault.hex()))
-    if isinstance(pin, FormatError):
-        anchors.append(Anchor("pin", "failed", str(pin)))
-        findings.append(Finding("pin-damaged", "note", pin.where, pin.why))
-    else:
-        anchors.append(_held("pin", pin, log, findings))
-    anchors.append(_held("checkpoint", given, log, findings))
-    anchors.append(Anchor("cosigners", "absent"))
-    anchors.append(Anchor("timestamps", "absent"))
-    return tuple(anchors)
-
-
-def _held(
-    kind: Literal["pin", "checkpoint"],
-    kept: SignedCheckpoint | None,
-    log: LogAudit,
-    findings: list[Finding],
-) -> Anchor:
-    if kept is None:
-        return Anchor(kind, "absent")
-    if log.tree is None or log.vault is None:
-        return Anchor(kind, "failed", "the log has no sound tree to compare with")
-    size = log.tree.size
-    origin = f"evidence-vault/{log.vault.hex()}"
-    try:
-        check_pin(kept.checkpoint, origin, size, log.tree, kind)
-    except RollbackError as error:
-        signer = _signer_of(kept, log)
-        if kind == "checkpoint" and not signer:
-            # A pin was verified here. A file that is handed in is worth what its signature is.
-            findings.append(Finding("checkpoint-not-ours", "note", kind, error.why))
-            return Anchor(kind, "failed", "signed by nobody on this roster")
-        code = "rollback" if kept.checkpoint.size > size else "fork"
-        detail = f"{error.why}; signed by {signer or 'nobody on this roster'}"
-        findings.append(Finding(code, "contradicted", kind, detail))
-        return Anchor(kind, "failed", detail)
-    return Anchor(kind, "matched", f"size {kept.checkpoint.size}")
-
-
-def _signer_of(kept: SignedCheckpoint, log: LogAudit) -> str:
-    """Return the fingerprint of the member who signed a checkpoint; nothing if none did."""
-    for member in log.state.members.values():
-        try:
-            check_checkpoint(
-                kept, member.keys.ed25519, member.keys.ml_dsa_44, origin=log.state.origin
-            )
-        except VerificationError:
-            continue
-        return member.keys.fingerprint.hex()
-    return ""
-
-
 def _remember(report: Report, log: LogAudit, local: LocalState | None, now: int) -> None:
     if local is None or report.verdict != "intact" or log.signed is None:
         return
@@ -315,6 +298,8 @@ def _remember(report: Report, log: LogAudit, local: LocalState | None, now: int)
         local.set_pin(report.vault, log.signed.raw)
     if any((anchor.kind, anchor.status) == ("vault-id", "matched") for anchor in report.anchors):
         local.set_known(report.vault)
+    if report.coverage.chosen is not None:
+        return  # nobody may trust it for what was not read
     read = report.coverage.evidence_read if report.coverage.since else now
     record = AuditRecord(report.size, report.root.hex(), now, now if read is None else read)
     local.set_audit_record(report.vault, record)

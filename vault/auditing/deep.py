@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
+from vault.age import HybridIdentity
+from vault.auditing.consent import ConsentAudit
 from vault.auditing.files import ExpectedFile
 from vault.auditing.places import digest_of
 from vault.auditing.report import Finding
 from vault.codec import Value
 from vault.commitment import values_of
-from vault.custody import BundleState, Epoch, Grant, State
+from vault.custody import Epoch, Grant, State
 from vault.errors import (
     DecryptionError,
     NotAVaultError,
@@ -20,11 +22,13 @@ from vault.errors import (
     VerificationError,
 )
 from vault.event import Event
+from vault.forms import PrivateFile, fields_in, key_in, private_files
 from vault.identity import Identity
-from vault.keyring import Keyring, check_epoch_file, read_whole
-from vault.layout import bundle_key_name, epoch_name, fields_name, history_name
-from vault.reading import BundleReading, bundle_identity, read_fields
+from vault.keyring import Keyring, check_epoch_file
+from vault.layout import epoch_name, fields_name, history_name, part_name
+from vault.reading import BundleReading
 from vault.storage import Store
+from vault.stored import read_whole
 
 __all__ = ["audit_deep"]
 
@@ -45,16 +49,25 @@ def audit_deep(
     be read as the events say is ``contradicted`` only if the stored bytes are those that were
     logged; otherwise they are ``altered``.
     """
-    deep = _Deep(store, identity, state, expected, damaged, step, Keyring(store, identity))
+    consents = ConsentAudit(state, damaged)
+    keyring = Keyring(store, identity)
+    deep = _Deep(store, identity, state, expected, damaged, step, keyring, consents)
     findings = [*deep.epochs()]
+    files: dict[int, list[PrivateFile]] = {}
+    there = {name: file for name, file in expected.items() if not deep.is_replaced(file)}
+    for file in private_files(events.values(), there):
+        files.setdefault(file.seq, []).append(file)
     unreadable = 0
     for event in events.values():
-        bundle = state.bundles.get(event.bundle) if event.bundle is not None else None
-        if event.sealed is None or (bundle is not None and bundle.destroyed is not None):
+        consents.see(event)
+        if event.seq not in files:
+            # It has no fields, they went with their bundle, or nobody can say where they are now.
+            sealed = event.sealed
+            unreadable += sealed is not None and expected[fields_name(sealed.sha256)].uncertain
             continue
         step(f"event {event.seq}")
-        if deep.opens(event.sealed.epoch):
-            findings += deep.event(event, bundle)
+        if any(deep.opens(form) for form in files[event.seq][0].forms):
+            findings += deep.event(event, files[event.seq])
         else:
             unreadable += 1
     return findings, unreadable
@@ -70,11 +83,26 @@ class _Deep:
     damaged: set[str]
     step: Callable[[str], None]
     keyring: Keyring
+    consents: ConsentAudit
 
-    def opens(self, epoch: bytes) -> bool:
-        """Say whether an epoch is open to the identity; why not, :meth:`epochs` has said."""
+    def is_replaced(self, file: ExpectedFile) -> bool:
+        """Say whether a file is gone that a manifest which can't be read may have let go of."""
+        if not file.uncertain:
+            return False
         try:
-            self.keyring.identity_of(epoch, self.state)
+            return not self.store.exists(file.name)
+        except NotAVaultError:
+            raise
+        except (VaultError, OSError):
+            return True
+
+    def opens(self, form: ExpectedFile) -> bool:
+        """Say whether the epoch that a file is encrypted to is open to the identity; why not,
+        :meth:`epochs` has said.
+        """
+        assert form.epoch is not None
+        try:
+            self.keyring.identity_of(form.epoch, self.state)
         except NotAVaultError:
             raise
         except (VaultError, OSError):
@@ -87,20 +115,24 @@ class _Deep:
         """Check every file that the log says opens epochs to the identity."""
         me = self.identity.ed25519
         for epoch in self.state.epochs.values():
-            if me in epoch.readers:
-                yield from self._key_file(epoch_name(epoch.id), epoch, {epoch.id})
+            if me in epoch.readers and epoch.id not in self.state.shredded:
+                yield from self._key_file(epoch_name(epoch.id), epoch, self.state.held_by(epoch.id))
         for grant in self.state.grants:
-            if grant.reader == me:
-                yield from self._key_file(history_name(grant.sha256), grant, set(grant.epochs))
+            if grant.reader == me and self.state.shredded.isdisjoint(grant.epochs):
+                given = (one for one in reversed(self.state.epochs) if one in grant.epochs)
+                yield from self._key_file(history_name(grant.sha256), grant, given)
 
-    def _key_file(self, name: str, file: Epoch | Grant, opens: set[bytes]) -> Iterator[Finding]:
+    def _key_file(
+        self, name: str, file: Epoch | Grant, opens: Iterable[bytes]
+    ) -> Iterator[Finding]:
+        """Check that a file opens just what the log says, ``opens``, newest first."""
         if name in self.damaged:
             return
         try:
             data = read_whole(self.store, name, file.sha256, file.size)
             found = check_epoch_file(data, self.identity, self.state.epochs, name)
-            if not opens <= found.keys():
-                raise ProofError("epoch file", "does not open what the log says", name)
+            if tuple(found) != tuple(opens):
+                raise ProofError("epoch file", "does not open just what the log says", name)
         except NotAVaultError:
             raise
         except (VaultError, OSError) as error:
@@ -108,32 +140,49 @@ class _Deep:
 
     # --- events -------------------------------------------------------------------------------
 
-    def event(self, event: Event, bundle: BundleState | None) -> Iterator[Finding]:
-        """Check an event's fields, and what is in the bundle that it sealed."""
-        assert event.sealed is not None
-        files = [fields_name(event.sealed.sha256)]
-        if files[0] in self.damaged:
+    def event(self, event: Event, files: list[PrivateFile]) -> Iterator[Finding]:
+        """Check an event's fields, and what is in the bundle that it sealed. Every form is looked
+        at: one that is sound must not hide another that is not.
+        """
+        fields: dict[str, Value] | None = None
+        key: HybridIdentity | None = None
+        names: list[str] = []
+        for file in files:
+            for form in file.forms:
+                if form.name in self.damaged or not self.opens(form):
+                    continue
+                try:
+                    plaintext = file.decrypt(form, self.keyring, self.state)
+                    if file.is_key:
+                        key = key_in(plaintext, event)
+                        names = names or [form.name]
+                    elif fields is None:
+                        fields = values_of(fields_in(plaintext, event, form.name))
+                        yield from self.consents.take(event, fields)
+                    else:
+                        fields_in(plaintext, event, form.name)
+                except NotAVaultError:
+                    raise
+                except (VaultError, OSError) as error:
+                    yield from self._judge(error, form.seq, [form.name])
+        if fields is not None and key is not None:
+            yield from self._bundle(event, fields, key, names)
+
+    def _bundle(
+        self, event: Event, fields: dict[str, Value], key: HybridIdentity, names: list[str]
+    ) -> Iterator[Finding]:
+        assert event.bundle is not None
+        bundle = self.state.bundles[event.bundle]
+        files = [*names, *(part_name(bundle.id, number) for number in range(len(bundle.parts)))]
+        if not self.damaged.isdisjoint(files):
             return
         try:
-            fields = values_of(read_fields(self.keyring, event, self.state))
-            if bundle is not None and event.seq == bundle.seq:
-                files = self._files_of(bundle)
-                if self.damaged.isdisjoint(files):
-                    self._bundle(bundle, fields)
+            with BundleReading(self.store, bundle, key, fields) as reading:
+                reading.check(lambda _: self.step(f"event {bundle.seq}"))
         except NotAVaultError:
             raise
         except (VaultError, OSError) as error:
             yield from self._judge(error, event.seq, files)
-
-    def _files_of(self, bundle: BundleState) -> list[str]:
-        file = bundle.key_file
-        key = bundle_key_name(bundle.id, file.epoch, file.sha256)
-        return [key, *(part.name for part in self.expected.values() if part.seq == bundle.seq)]
-
-    def _bundle(self, bundle: BundleState, fields: dict[str, Value]) -> None:
-        identity = bundle_identity(self.store, self.keyring, bundle, self.state)
-        with BundleReading(self.store, bundle, identity, fields) as reading:
-            reading.check(lambda _: self.step(f"event {bundle.seq}"))
 
     # --- whose fault --------------------------------------------------------------------------
 

@@ -3,101 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from threading import Event as Flag
-from typing import Final, final
 
 from vault.auditing.places import digest_of, fetch, list_files
 from vault.auditing.report import Finding
-from vault.codec import Value
 from vault.custody import State
 from vault.event import Event
-from vault.layout import (
-    BUNDLES,
-    FORMAT_CONTENT,
-    FORMAT_NAME,
-    bundle_key_name,
-    epoch_name,
-    fields_name,
-    history_name,
-    part_name,
-    rekey_name,
+from vault.expected import (
+    ExpectedFile,
+    expected_files,
+    flaws_of,
+    stranded_in,
+    unread_manifests,
 )
+from vault.layout import BUNDLES, FORMAT_CONTENT, FORMAT_NAME, rekey_name
 from vault.pipeline import BUFFER_SIZE
+from vault.replacement import Replacements
 from vault.storage import STRANGE, Store
 
-__all__ = ["ExpectedFile", "audit_files", "expected_files"]
-
-_KEPT: Final = frozenset(("bundle.destroyed", "destruction.approved", "destruction.requested"))
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class ExpectedFile:
-    """A file that event ``seq`` logged. ``destroyed``: it may be gone, and should be.
-
-    ``disputed``: events before ``seq`` say something else about a file of this name.
-    """
-
-    name: str
-    sha256: bytes
-    size: int
-    seq: int
-    destroyed: bool = False
-    disputed: bool = False
-
-
-def expected_files(events: Iterable[Event], state: State) -> dict[str, ExpectedFile]:
-    """Return every file that the events call for, by name."""
-    found: dict[str, ExpectedFile] = {}
-    for event in events:
-        bundle = state.bundles.get(event.bundle) if event.bundle is not None else None
-        gone = bundle is not None and bundle.destroyed is not None
-        for name, value in _files_of(event):
-            sha256, size = value[0], value[1]  # type: ignore[index]
-            assert isinstance(sha256, bytes)
-            assert isinstance(size, int)
-            kept = name.startswith("fields/") and event.type in _KEPT
-            file = ExpectedFile(name, sha256, size, event.seq, gone and not kept)
-            found[name] = _both(found[name], file) if name in found else file
-    return found
-
-
-def _both(one: ExpectedFile, other: ExpectedFile) -> ExpectedFile:
-    """Return what two events together say of one file: it goes only when neither needs it."""
-    same = (one.sha256, one.size) == (other.sha256, other.size)
-    return ExpectedFile(
-        other.name,
-        other.sha256,
-        other.size,
-        other.seq,
-        one.destroyed and other.destroyed,
-        one.disputed or not same,
-    )
-
-
-def _files_of(event: Event) -> Iterable[tuple[str, Value]]:
-    if event.sealed is not None:
-        yield fields_name(event.sealed.sha256), event.sealed.to_value()
-    match event.type, event.data:
-        case "epoch.opened", {"epoch": bytes(epoch), "file": file}:
-            yield epoch_name(epoch), file
-        case "history.granted", {"file": (bytes(sha256), _) as file}:
-            yield history_name(sha256), file
-        case "vault.rekeyed", {"manifest": (bytes(sha256), _) as file}:
-            yield rekey_name(sha256), file
-        case "bundle.sealed", {"parts": tuple(parts), "key_file": (bytes(d), _, bytes(e)) as file}:
-            assert event.bundle is not None
-            yield bundle_key_name(event.bundle, e, d), file
-            for number, part in enumerate(parts):
-                yield part_name(event.bundle, number), part
-        case ("checkpoint.attested", {"file": (bytes(sha256), _) as file}) | (
-            "custody.receipted",
-            {"receipt": (bytes(sha256), _) as file},
-        ):
-            yield f"foreign/{sha256.hex()}", file
+__all__ = ["ExpectedFile", "audit_files", "audit_rekeyings", "expected_files"]
 
 
 def audit_files(
@@ -108,12 +34,14 @@ def audit_files(
     step: Callable[[str, int], None],
     *,
     complete: bool,
+    only: Collection[str] | None = None,
 ) -> tuple[list[Finding], int, int]:
     """Compare the store with what is expected; return findings, files read and bytes read.
 
     The contents of files that the first ``trusted`` events logged are not read, only their sizes
-    compared. Files are read on all processors, the largest first. Unless the events are
-    ``complete``, what else is stored may belong to one that could not be read, and is not named.
+    compared; and likewise of files that ``only`` does not name. Files are read on all processors,
+    the largest first. Unless the events are ``complete``, what else is stored may belong to one
+    that could not be read, and is not named.
     """
     stored, findings = list_files(store)
     findings += _format(store, stored)
@@ -122,7 +50,7 @@ def audit_files(
         finding = _compare(file, stored.get(name))
         if finding is not None:
             findings.append(finding)
-        elif name in stored and file.seq >= trusted:
+        elif name in stored and file.seq >= trusted and (only is None or name in only):
             to_read.append(file)
         if file.disputed:
             detail = f"event {file.seq} and one before it"
@@ -134,11 +62,35 @@ def audit_files(
     return findings, len(to_read), sum(file.size for file in to_read)
 
 
+def audit_rekeyings(
+    events: Iterable[Event],
+    state: State,
+    expected: Mapping[str, ExpectedFile],
+    replacements: Replacements,
+) -> tuple[list[Finding], bool]:
+    """Hold the manifests of files that were encrypted again against the log; return findings, and
+    whether each could be read (if not, :func:`audit_files` says why).
+    """
+    findings = []
+    for flaw in flaws_of(events, state, replacements):
+        about = f"{flaw.name}: " if flaw.name else ""
+        detail = f"{about}{flaw.why}, event {flaw.rekeying.seq}"
+        place = rekey_name(flaw.rekeying.manifest)
+        findings.append(Finding("manifest", "contradicted", place, detail))
+    for file in stranded_in(state.shredded, expected):
+        assert file.epoch is not None
+        detail = f"for epoch {file.epoch.hex()}, event {file.seq}"
+        findings.append(Finding("shredded", "contradicted", file.name, detail))
+    return findings, not unread_manifests(state, replacements)
+
+
 def _compare(file: ExpectedFile, size: int | None) -> Finding | None:
     event = f"event {file.seq}"
     if file.destroyed:
         present = Finding("pending-deletion", "note", file.name, event)
         return present if size is not None else None
+    if size is None and file.uncertain:
+        return None
     if size is None:
         return Finding("missing", "altered", file.name, event)
     if size == STRANGE:

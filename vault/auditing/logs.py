@@ -17,6 +17,7 @@ from vault.errors import (
     VerificationError,
 )
 from vault.event import Event, check_event_signature, parse_event
+from vault.identity import PublicKeys
 from vault.layout import CHECKPOINT, LOG
 from vault.log.files import MAX_CHECKPOINT, max_size, tile_name
 from vault.storage import PENDING, Store
@@ -35,7 +36,7 @@ from vault.tlog.tiles import (
     tiles_of,
 )
 
-__all__ = ["LogAudit", "audit_log"]
+__all__ = ["LogAudit", "audit_log", "fork_detail", "signer_of"]
 
 _SPARE: Final = 64
 _TORN: Final = frozenset(("checkpoint-damaged", "checkpoint-missing"))
@@ -49,7 +50,8 @@ class LogAudit:
     ``raw`` is ``log/checkpoint`` as it was read (None: not to be read), ``signed`` the checkpoint
     that the rest was held against. ``tree`` is None if no tree has the checkpoint's root.
     ``events`` holds every event whose bytes are in the tree; ``known`` the names of files below
-    ``log/`` that belong there. ``later`` is the first event of a later version, if any.
+    ``log/`` that belong there. ``later`` is the first event of a later version, if any; ``signer``
+    the Ed25519 key of the member who signed the checkpoint, if that was found out.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -64,6 +66,7 @@ class LogAudit:
     complete: bool = False
     later: str | None = None
     trusted: int = 0
+    signer: bytes | None = None
 
     @property
     def state(self) -> State:
@@ -356,23 +359,50 @@ def _signer(audit: LogAudit, size: int) -> None:
     except VerificationError as error:
         # Bytes that no key signed are damage; they say nothing of what anyone signed.
         audit.add("checkpoint-signature", "altered", CHECKPOINT, error.why)
+        return
+    audit.signer = member.keys.ed25519
 
 
 def _fork(audit: LogAudit) -> None:
-    """Report a pending checkpoint that a member signed, and that this log does not contain: one
-    key then signed two histories.
-    """
+    """Report a pending checkpoint that a member signed, and that this log does not contain."""
     pending, tree = audit.pending, audit.tree
     assert tree is not None
     if pending is None or pending is audit.signed or pending.checkpoint.size > tree.size:
         return
     if pending.checkpoint.root == tree.root(pending.checkpoint.size):
         return
+    signer = signer_of(pending, audit)
+    if signer is not None:
+        audit.add("fork", "contradicted", PENDING, fork_detail(pending, signer, audit))
+
+
+def signer_of(signed: SignedCheckpoint, audit: LogAudit) -> PublicKeys | None:
+    """Return the keys of the member of this vault who signed a checkpoint of it, if one did."""
     for member in audit.state.members.values():
         keys = member.keys
         try:
-            check_checkpoint(pending, keys.ed25519, keys.ml_dsa_44, origin=audit.state.origin)
+            check_checkpoint(signed, keys.ed25519, keys.ml_dsa_44, origin=audit.state.origin)
         except VerificationError:
             continue
-        detail = f"signed by {keys.fingerprint.hex()}"
-        audit.add("fork", "contradicted", PENDING, detail)
+        return keys
+    return None
+
+
+def fork_detail(kept: SignedCheckpoint, signer: PublicKeys | None, audit: LogAudit) -> str:
+    """Return what is to be said of a checkpoint that the log does not contain.
+
+    Its ``signer`` is named only where the same key also signed this log beyond that place: a later
+    event, by its ``head``, or the checkpoint. Otherwise two people may each have gone on in good
+    faith from copies of their own, and to name one of them would be to take sides.
+    """
+    size = kept.checkpoint.size
+    detail = f"another root after {size} events"
+    if signer is None:
+        return detail
+    unsound = {one.place for one in audit.findings if one.code in ("event-signature", "head")}
+    key = signer.ed25519
+    both = audit.signer == key or any(
+        seq >= size and event.actor == key and f"event {seq}" not in unsound
+        for seq, event in audit.events.items()
+    )
+    return f"{detail}; the same key signed both: {signer.fingerprint.hex()}" if both else detail

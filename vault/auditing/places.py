@@ -11,13 +11,33 @@ from collections.abc import Callable
 from typing import Final
 
 from vault.auditing.report import Finding
-from vault.errors import NotAVaultError, StateError
+from vault.errors import FormatError, NotAVaultError, StateError, UnsupportedVersionError
+from vault.founding import check_format
+from vault.layout import LOG
 from vault.pipeline import BUFFER_SIZE
 from vault.storage import STRANGE, Store
 
-__all__ = ["digest_of", "fetch", "list_files"]
+__all__ = ["check_is_vault", "digest_of", "fetch", "list_files"]
 
 _NOT_A_FILE: Final = "a link, a directory or a device"
+
+
+def check_is_vault(store: Store) -> UnsupportedVersionError | None:
+    """Raise ``NotAVaultError`` for a place with nothing of a vault: a damaged or missing ``FORMAT``
+    alone is a finding. One of a later version is returned: the log knows better.
+    """
+    try:
+        check_format(store)
+    except UnsupportedVersionError as later:
+        return later
+    except (FormatError, StateError, OSError):
+        try:
+            log = store.exists(LOG)
+        except (StateError, OSError):
+            log = False
+        if not log:
+            raise NotAVaultError(store.place, "neither FORMAT nor log") from None
+    return None
 
 
 def fetch(store: Store, name: str, limit: int, missing: str = "missing") -> bytes | Finding:

@@ -146,7 +146,7 @@ class Custody:
         except (FormatError, VerificationError) as error:
             yield "closes", str(error)
             return
-        if signed.checkpoint != checkpoint.Checkpoint(state.origin, event.seq, event.head or b""):
+        if signed.checkpoint != checkpoint.Checkpoint(state.origin, state.size, event.head or b""):
             yield "closes", "another checkpoint"
 
     def _apply(self, event: Event) -> None:

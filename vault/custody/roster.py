@@ -302,7 +302,12 @@ def _check_shredded(state: State, event: Event) -> Broken:
             yield "epoch-held", epoch.hex()
     if state.newest in epochs:
         yield "epoch-newest", ""
-    if any(rekeying.pruned is None for rekeying in state.rekeyings.values()):
+    # What was not encrypted again to a later key would be lost: a destruction under no rule.
+    order = [*state.epochs]
+    last = max(order.index(epoch) for epoch in epochs)
+    rekeyings = state.rekeyings.values()
+    saved = any(order.index(rekeying.epoch) > last for rekeying in rekeyings)
+    if not saved or any(rekeying.pruned is None for rekeying in rekeyings):
         yield "rekey-unfinished", ""
 
 

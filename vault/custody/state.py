@@ -184,7 +184,8 @@ class State:
             if grant.reader == reader and self.shredded.isdisjoint(grant.epochs):
                 found.update(grant.epochs)
         for epoch in self.epochs.values():
-            if reader in epoch.readers:
+            # So is the file of an epoch that was shredded, with the earlier ones that it opened.
+            if reader in epoch.readers and epoch.id not in self.shredded:
                 found.update(self.held_by(epoch.id))
         return frozenset(found - self.shredded)
 

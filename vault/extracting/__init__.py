@@ -20,6 +20,7 @@ from typing import Final, final
 from vault.access import AccessRecord, format_access_record
 from vault.bundle import Item
 from vault.codec import Packable, Value
+from vault.consent import check_consent, consent_of
 from vault.errors import DigestMismatchError, PayloadError
 from vault.extracting.folder import NewFolder
 from vault.extracting.names import Change, SafeName, safe_names
@@ -73,9 +74,10 @@ def extract(
     """Write items of a bundle (none named: all) into the new folder ``path``.
 
     ``recorded``: as :meth:`Vault.open_bundle` does, with ``purpose`` and ``fields``. Otherwise
-    nothing is written to the vault. Raises what that method does, ``FileExistsError``,
-    ``NoSpaceError``, and ``DigestMismatchError`` for an item that is not what was sealed; no folder
-    is left then.
+    nothing is written to the vault; consent counts all the same, as far as this copy knows it, and
+    the access record states ``use`` and ``authority`` of ``fields``, which has no others then.
+    Raises what that method does, ``FileExistsError``, ``NoSpaceError``, and ``DigestMismatchError``
+    for an item that is not what was sealed; no folder is left then.
     """
     chosen = tuple(sorted(set(items)))
     with NewFolder(path) as folder:
@@ -85,13 +87,14 @@ def extract(
         if recorded:
             reading = vault.open_bundle(bundle, chosen, purpose=purpose, fields=fields)
         else:
+            check_consent(consent_of(vault, bundle), "bundle.opened", fields or {})
             reading = vault.read(bundle)
         with reading:
             found = _write(folder, reading, wanted, progress)
             record = _record(vault, reading, wanted, found)
             _write_bytes(folder, RECORD, record)
         if not recorded:
-            access = _access_record(vault, bundle, chosen, purpose, int(clock()))
+            access = _access_record(vault, bundle, chosen, purpose, fields or {}, int(clock()))
             _write_bytes(folder, ACCESS_RECORD, access)
         size = sum(item.stored[2] for item in wanted if item.stored is not None)
         return Extracted(folder.path, tuple(wanted), found, size, recorded)
@@ -197,7 +200,12 @@ def _utc(time: int) -> str:
 
 
 def _access_record(
-    vault: Vault, bundle: bytes, items: tuple[int, ...], purpose: str, time: int
+    vault: Vault,
+    bundle: bytes,
+    items: tuple[int, ...],
+    purpose: str,
+    fields: Mapping[str, Packable],
+    time: int,
 ) -> bytes:
     assert vault.identity is not None  # or the bundle would not have opened
     record = AccessRecord(
@@ -209,5 +217,7 @@ def _access_record(
         items=items,
         time=time,
         purpose=purpose,
+        use=str(fields.get("use", "")),
+        authority=str(fields.get("authority", "")),
     )
     return format_access_record(record, vault.identity)

@@ -368,7 +368,7 @@ class Log:
             )
             event = make(place)
             for breach in custody.broken(event):
-                raise CustodyError(breach.rule, event.type, breach.detail)
+                raise CustodyError(breach.rule, event.type, breach.detail, event.bundle)
             if (event.head, event.closes) != (place.head, place.closes):
                 raise ValueError("an event made for another place")
             check_event_signature(event)

@@ -1,10 +1,11 @@
-"""Runs the commands of ``docs/quickstart.md`` and writes what they print under them.
+"""Runs the commands of ``docs/quickstart.md`` and ``docs/story.md`` and writes what they print.
 
-    python docs/make_quickstart.py              needs `vault` and `evault_cli` to be importable
+    python docs/make_sessions.py [PAGE]...      needs `vault` and `evault_cli` to be importable
 
 A command stands in a ``console`` block behind the name of who types it. Each person has a
 home of her own; ``/media`` is one temporary directory for all. What follows from chance (ids,
-fingerprints) is put into the commands that come after.
+fingerprints) is put into the commands that come after. A command that ends in ``# refused`` is one
+that fails, as it should.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-PAGE: Final = Path(__file__).parent / "quickstart.md"
-ROOT: Final = PAGE.parents[1]
-PEOPLE: Final = ("amina", "daniel", "anyone")
+DOCS: Final = Path(__file__).parent
+PAGES: Final = ("quickstart", "story")
+ROOT: Final = DOCS.parent
+PEOPLE: Final = ("amina", "daniel", "leila", "tomas", "anyone")
 _BLOCK: Final = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PROMPT: Final = re.compile(rf"^({'|'.join(PEOPLE)})\$ ((?:.*\\\n)*.*)\n", re.MULTILINE)
 _ID: Final = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b")
@@ -52,14 +54,14 @@ class World:
     ids: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in (*PEOPLE, "stick", "second", "bin"):
+        for name in (*PEOPLE, "stick", "second", "desk", "bin"):
             (self.root / name).mkdir()
         evault = self.root / "bin" / "evault"
         # The default work factor is a second and 256 MiB for every command; here it only costs.
         evault.write_text(
             "#!/bin/sh\n"
             f'set -- {shlex.quote(sys.executable)} -m evault_cli "$@"\n'
-            '[ "$4 $5" = "identity new" ] && exec "$@" --work-factor 10\n'
+            'case "$4 $5" in "identity new" | "recover join") exec "$@" --work-factor 10;; esac\n'
             'exec "$@"\n'
         )
         evault.chmod(0o700)
@@ -68,7 +70,8 @@ class World:
         for number in (1, 2):
             (photos / f"gate-{number}.jpg").write_bytes(b"\xff\xd8" + bytes([number]) * 40_000)
         (self.root / "amina" / "statement.txt").write_text("I saw the trucks leave at dawn.\n")
-        for person in PEOPLE[:2]:
+        (self.root / "amina" / "footage.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(200_000))
+        for person in PEOPLE[:4]:
             (self.root / person / "passphrase").write_text(f"the words of {person}\n")
 
     def real(self, line: str) -> str:
@@ -128,12 +131,14 @@ def filled(page: str, world: World) -> str:
     return _BLOCK.sub(block, page)
 
 
-def main() -> None:
-    """Write the page again."""
-    with tempfile.TemporaryDirectory() as directory:
-        page = filled(PAGE.read_text(encoding="utf-8"), World(Path(directory)))
-    PAGE.write_text(page, encoding="utf-8")
+def main(names: Sequence[str]) -> None:
+    """Write the pages again."""
+    for name in names or PAGES:
+        page = DOCS / f"{name}.md"
+        with tempfile.TemporaryDirectory() as directory:
+            text = filled(page.read_text(encoding="utf-8"), World(Path(directory)))
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
