@@ -28,7 +28,7 @@ ROOT: Final = DOCS.parent
 PEOPLE: Final = ("amina", "daniel", "leila", "tomas", "anyone")
 _BLOCK: Final = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PROMPT: Final = re.compile(rf"^({'|'.join(PEOPLE)})\$ ((?:.*\\\n)*.*)\n", re.MULTILINE)
-_ID: Final = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b")
+_ID: Final = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{16})\b")
 
 
 class Command(NamedTuple):

@@ -3,8 +3,8 @@ and then the deletion of what opens it, what tells of it, and the evidence itsel
 
 The event is durable first. From then on the bundle is destroyed, whatever becomes of its files:
 what can't be deleted now is deleted by the next writer (:mod:`vault.deletion`). What stays are the
-events, with what they say in public, and the private fields in which request, approval and
-destruction state authority and reason.
+events, with what they say in public, the private fields in which request, approval and destruction
+state authority and reason, and those of notes that are added later.
 
 Deleting takes from this vault what it holds. It takes nothing from copies, and what was deleted may
 still be on the medium. A rekeying and the shredding of the epochs before it

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from vault.codec import Value
-from vault.custody import Rekeying, State
+from vault.custody import BundleState, Rekeying, State
 from vault.errors import FormatError, NotAVaultError, VaultError
 from vault.event import Event
 from vault.layout import (
@@ -123,8 +123,7 @@ def _logged(event: Event, state: State) -> Iterator[ExpectedFile]:
                 assert epoch is None or isinstance(epoch, bytes)
             case _:
                 raise AssertionError("the schema was checked")
-        kept = name.startswith("fields/") and event.type in KEPT
-        goes_with = bundle if not kept else None
+        goes_with = None if name.startswith("fields/") and _is_kept(event, bundle) else bundle
         yield ExpectedFile(
             name,
             sha256,
@@ -136,6 +135,14 @@ def _logged(event: Event, state: State) -> Iterator[ExpectedFile]:
             first=name,
             bundle=goes_with.id if goes_with is not None else None,
         )
+
+
+def _is_kept(event: Event, bundle: BundleState | None) -> bool:
+    """Say whether the fields of an event stay when its bundle is destroyed: those that say why, and
+    those of the notes that came afterwards.
+    """
+    destroyed = bundle.destroyed if bundle is not None else None
+    return event.type in KEPT or (destroyed is not None and event.seq > destroyed)
 
 
 def _is_shredded(event: Event, state: State) -> bool:

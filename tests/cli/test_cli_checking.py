@@ -163,6 +163,44 @@ class TestVerify:
         assert results == ["intact", "altered"]
         assert world.call("verify", world.vault, "--record", "--since-last").code == 2
 
+    def test_a_share_is_read_and_recorded_and_the_first_line_says_so(
+        self, world: Any, part: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "a").write_text("a")
+        for _ in range(2):
+            assert world.call("seal", world.vault, tmp_path / "a", *world.owner).code == 0
+        flip(part)
+        oldest = ("verify", world.vault, "--record", "--oldest", "33%", *world.owner)
+        first = world.call(*oldest)
+        assert first.code == 1
+        line = first.out.splitlines()[0]
+        assert line.startswith("Altered: stored bytes are missing")
+        assert "The evidence of only 1 of 3 bundles was read" in line
+        assert "Recorded in 1 event." in first.err
+        second = world.call(*oldest)
+        assert second.code == 0
+        line = second.out.splitlines()[0]
+        assert line.startswith("Intact as far as it was read. The evidence of only 1 of 3 bundles")
+        assert "everything" not in line
+        third = world.call(*oldest, "--json").json["coverage"]
+        assert (third["bundles"], third["destroyed"], len(third["chosen"])) == (3, 0, 1)
+        with Vault.open(world.vault) as vault:
+            checks = list(vault.events(after=5))
+        assert [event.data["result"] for event in checks] == ["altered", "intact", "intact"]
+        assert len({event.bundle for event in checks}) == 3
+        assert world.call("verify", world.vault, "--json").json["coverage"]["chosen"] is None
+
+    @pytest.mark.parametrize("share", ["0", "101", "5.5", "x", "", "-5", "5%%", "\u0665"])
+    def test_a_share_is_from_1_to_100_percent(self, world: Any, share: str) -> None:
+        refused = world.call("verify", world.vault, "--record", "--oldest", share, *world.owner)
+        assert (refused.code, refused.out) == (2, "")
+        assert "1% to 100%" in refused.err
+
+    def test_a_share_that_is_not_recorded_is_refused(self, world: Any) -> None:
+        refused = world.call("verify", world.vault, "--oldest", "5%")
+        assert (refused.code, refused.out) == (2, "")
+        assert "--record" in refused.err
+
     def test_a_log_that_is_not_sound_is_not_written_to(self, world: Any) -> None:
         flip(world.vault / "log/checkpoint")
         verified = world.call("verify", world.vault, "--record", *world.owner)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from vault import check_access_record
+from vault import Vault, check_access_record, parse_identity_file
 
 
 def tree(folder: Path) -> list[str]:
@@ -165,3 +165,63 @@ def test_names_that_are_changed_are_said(world: Any, tmp_path: Path) -> None:
     assert "files/names/0%3F.txt: it had characters that not every system takes" in opened.err
     assert "4 more were renamed" in opened.err
     assert (tmp_path / "out/files/names/0%3F.txt").read_text() == "x"
+
+
+class TestConsent:
+    """What those who gave the evidence allow counts for every opening, of a copy as well."""
+
+    @pytest.fixture
+    def limited(self, world: Any) -> Any:
+        passphrase = (world.folder / "owner.txt").read_bytes().strip()
+        file = world.folder / "home/identity.age"
+        me = parse_identity_file(file.read_bytes(), passphrase)
+        fields = {"consent.status": "limited", "consent.scope": ("trial", "archive\u202e")}
+        with Vault.open(world.vault, identity=me) as vault:
+            vault.append("consent.recorded", bundle=bytes.fromhex(world.bundle), fields=fields)
+        return world
+
+    @pytest.mark.parametrize("how", [("--purpose", "x"), ("--unrecorded",)])
+    def test_a_use_that_it_does_not_cover_is_refused_with_what_it_allows(
+        self, limited: Any, tmp_path: Path, how: tuple[str, ...]
+    ) -> None:
+        files = limited.files()
+        for use in ((), ("--use", "press")):
+            out = tmp_path / "out"
+            refused = limited.call(
+                "open", limited.vault, limited.bundle, "-o", out, *how, *use, *limited.reader
+            )
+            assert (refused.code, refused.out) == (3, "")
+            assert "consent is limited to certain uses (trial; archive\\u202e)" in refused.err
+            assert "--use" in refused.err
+            assert "--authority" in refused.err
+            assert not out.exists()
+        assert limited.files() == files
+
+    def test_a_use_that_it_covers_is_recorded(self, limited: Any, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        opened = limited.call("open", limited.vault, limited.bundle, "-o", out,
+                              "--purpose", "x", "--use", "Trial", *limited.reader)  # fmt: skip
+        assert opened.code == 0, opened.err
+        chain = limited.call("custody", limited.vault, limited.bundle, *limited.reader, "--json")
+        assert chain.json["chain"][-1]["fields"]["use"] == "Trial"
+
+    def test_an_authority_stands_above_it_and_is_stated(self, limited: Any, tmp_path: Path) -> None:
+        order = ("--authority", "Order 12 of the district court")
+        for number, how in enumerate((("--purpose", "x"), ("--unrecorded",))):
+            out = tmp_path / f"out{number}"
+            opened = limited.call(
+                "open", limited.vault, limited.bundle, "-o", out, *how, *order, *limited.reader
+            )
+            assert opened.code == 0, opened.err
+        record = check_access_record((tmp_path / "out1/access-record.txt").read_bytes())
+        assert record.authority == order[1]
+        chain = limited.call("custody", limited.vault, limited.bundle, *limited.reader, "--json")
+        assert chain.json["chain"][-1]["fields"]["authority"] == order[1]
+
+    @pytest.mark.parametrize("option", ["--use", "--authority"])
+    def test_a_use_or_authority_is_one_line(self, world: Any, tmp_path: Path, option: str) -> None:
+        for text in ("", "a\nb"):
+            refused = world.call("open", world.vault, world.bundle, "-o", tmp_path / "out",
+                                 "--purpose", "x", option, text, *world.reader)  # fmt: skip
+            assert (refused.code, refused.out) == (2, "")
+            assert f"{option} must be one line" in refused.err

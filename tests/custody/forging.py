@@ -8,19 +8,18 @@ and the checkpoint is signed by the same key. Only a rule of custody stands agai
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final
 
 import pytest
 
-from tests.bundles.scene import NOW, clock, contents, new_vault, open_vault, seal, seeded
+from tests.bundles.scene import NOW, contents, new_vault, open_vault, seal, seeded
 from tests.custody.histories import person
 from tests.log.notes import forge, read
 from vault import age
-from vault.auditing import Finding, audit
+from vault.auditing import audit
 from vault.codec import Packable
 from vault.commitment import FIELDS_LABEL, fields_root
 from vault.custody import Policy
@@ -39,8 +38,23 @@ from vault.event import (
 )
 from vault.identity import Identity, PublicKeys
 from vault.keyring import NewEpoch, new_epoch
-from vault.layout import bundle_key_name, epoch_name, fields_name, part_name, rekey_name
+from vault.layout import (
+    CHECKPOINT,
+    FORMAT_CONTENT,
+    FORMAT_NAME,
+    bundle_key_name,
+    epoch_name,
+    fields_name,
+    history_name,
+    part_name,
+    rekey_name,
+)
+from vault.log.files import tile_name
+from vault.rekeying import confirm, prune, rekey
 from vault.storage import MemoryStore
+from vault.tlog.checkpoint import Checkpoint, sign_checkpoint
+from vault.tlog.merkle import MemoryTree, leaf_hash
+from vault.tlog.tiles import ENTRIES, format_entry_bundle, new_tiles, tile_data
 from vault.vault import Vault
 
 PEOPLE: Final[dict[str, Identity]] = {
@@ -136,6 +150,18 @@ def force(
     event = parse_event(format_event(body, actor.sign_ed25519(EVENT_LABEL + body)))
     forge(store, actor, lambda _: [event], signer)
     return event
+
+
+def begin(leaf: bytes) -> MemoryStore:
+    """Return a store with a log of one event, which its author signed as the founder would."""
+    store = MemoryStore({FORMAT_NAME: FORMAT_CONTENT})
+    tree = MemoryTree([leaf_hash(leaf)])
+    for tile in new_tiles(0, 1):
+        data = format_entry_bundle([leaf]) if tile.level == ENTRIES else tile_data(tile, tree)
+        write(store, {tile_name(tile): data})
+    head = Checkpoint(f"evidence-vault/{sha256(leaf).hex()}", 1, tree.root())
+    write(store, {CHECKPOINT: sign_checkpoint(head, PEOPLE["founder"])})
+    return store
 
 
 # --- the vault ----------------------------------------------------------------------------------
@@ -244,16 +270,18 @@ class Desk:
     def sealing(self, who: str, number: int = 0, size: int = 9, **changes: Any) -> Attempt:
         """Return the sealing of a bundle, whose evidence is so many bytes that nobody can open."""
         bundle = bytes((0xB0 + number,)) * 16
-        part, key = bytes(size), f"key {self.size}".encode()
-        epoch = self.newest
+        part, epoch = bundle[:1] * size, self.newest
+        with open_vault(self.store) as vault:
+            recipient = age.HybridRecipient.from_bytes(vault.state.epochs[epoch].recipient)
+        key = age.encrypt_bytes(b"no key to anything", [recipient])
         data: Data = {
             "key": sha256(b"%d" % self.size),
             "key_file": (sha256(key), len(key), epoch),
-            "parts": ((sha256(part + bundle), size),),
+            "parts": ((sha256(part), size),),
             "items": bytes(32),
             **changes,
         }
-        names = {bundle_key_name(bundle, epoch, sha256(key)): key}
+        names = {bundle_key_name(bundle, epoch, sha256(key)): key, part_name(bundle, 0): part}
         return Attempt(who, "bundle.sealed", data, bundle, names)
 
     @property
@@ -268,9 +296,148 @@ class Desk:
             return list(vault.state.epochs)
 
     def rekeying(self, who: str, stage: str, **changes: Any) -> Attempt:
-        """Return a stage of a rekeying."""
-        manifest = b"not a manifest that says anything\n"
+        """Return a stage of a rekeying that says nothing of use."""
+        manifest = f"{self.size}: no manifest\n".encode()
         file = (sha256(manifest), len(manifest))
         data: Data = {"stage": stage, "epoch": self.newest, "manifest": file, **changes}
-        name = rekey_name(data["manifest"][0])  # type: ignore[index]
-        return Attempt(who, "vault.rekeyed", data, None, {name: manifest})
+        files = {} if "manifest" in changes else {rekey_name(file[0]): manifest}
+        return Attempt(who, "vault.rekeyed", data, None, files)
+
+    def granting(self, who: str, whom: str, *epochs: bytes) -> Attempt:
+        """Return a grant of history."""
+        content = b"%d: epochs\n" % self.size
+        digest = sha256(content)
+        data: Data = {
+            "reader": PEOPLE[whom].ed25519,
+            "epochs": tuple(sorted(epochs)),
+            "file": (digest, len(content)),
+        }
+        return Attempt(who, "history.granted", data, None, {history_name(digest): content})
+
+    def attesting(self, who: str, size: int) -> Attempt:
+        """Return an attestation of the log as it was at a size."""
+        with open_vault(self.store) as vault:
+            root = vault.tree.root(size) if size <= vault.size else bytes(32)
+        token = b"%d: token\n" % size
+        digest = sha256(token)
+        data: Data = {
+            "size": size,
+            "root": root,
+            "kind": "rfc3161",
+            "file": (digest, len(token)),
+        }
+        return Attempt(who, "checkpoint.attested", data, None, {f"foreign/{digest.hex()}": token})
+
+    def receipting(self, who: str) -> Attempt:
+        """Return the taking in of a receipt."""
+        receipt = b"%d: receipt\n" % self.size
+        digest = sha256(receipt)
+        data: Data = {"receipt": (digest, len(receipt))}
+        files = {f"foreign/{digest.hex()}": receipt}
+        return Attempt(who, "custody.receipted", data, self.bundle, files)
+
+    def rekeyed(self, writer: str, *, confirmed: str = "", pruned: str = "") -> Data:
+        """Encrypt all again to the newest epoch; return the data of the manifest's events."""
+        with self.open(writer) as vault:
+            (written,) = rekey(vault).events
+        for who, step in ((confirmed, confirm), (pruned, prune)):
+            if who:
+                with self.open(who) as vault:
+                    assert step(vault).events
+        with open_vault(self.store) as vault:
+            self.size = vault.size
+        return {key: value for key, value in written.data.items() if key != "stage"}
+
+    def admit(self, people: Mapping[str, frozenset[str]]) -> None:
+        """Let the founder admit people, readers first, and open an epoch if there are any."""
+        people = dict(sorted(people.items(), key=lambda one: "reader" not in one[1]))
+        readers = self.readers()
+        readers += [PEOPLE[who].keys for who, roles in people.items() if "reader" in roles]
+        epoch = new_epoch(readers, (), seeded(self.size))
+        admissions = [self.admission("founder", who, " ".join(r)) for who, r in people.items()]
+        if all("reader" not in roles for roles in people.values()):
+            self.write(*admissions)
+            return
+        data: Data = {
+            "epoch": epoch.id,
+            "recipient": epoch.recipient,
+            "file": (epoch.sha256, len(epoch.data)),
+            "readers": tuple(sorted(reader.ed25519 for reader in readers)),
+            "history": True,
+        }
+        files = {epoch_name(epoch.id): epoch.data}
+        opened = Attempt("founder", "epoch.opened", data, None, files, epoch)
+        self.write(*(replace(one, epoch=epoch) for one in admissions), opened)
+
+
+@cache
+def _house(two: bool) -> dict[str, bytes]:
+    founder = PEOPLE["founder"]
+    policy = Policy(two_person_destroy=two)
+    vault = new_vault(identity=founder, readers=(founder, PEOPLE["reader"]), policy=policy)
+    desk = Desk(contents(vault.store))
+    desk.admit({who: roles for who, roles in ROLES.items() if who not in ("founder", "reader")})
+    desk.admit({"removed": frozenset(("custodian",))})
+    desk.does("founder", "member.removed", member=PEOPLE["removed"].ed25519)
+    for content in (b"first", b"second"):
+        seal(desk.open("holder"), content)
+    return contents(desk.store)
+
+
+def house(*, two: bool = False) -> Desk:
+    """Return a vault with all of PEOPLE but the stranger and the newcomer, and two bundles, which
+    ``holder`` sealed.
+    """
+    return Desk(_house(two))
+
+
+@cache
+def _cottage() -> dict[str, bytes]:
+    vault = new_vault(identity=PEOPLE["owner"], readers=(PEOPLE["reader"],))
+    return contents(vault.store)
+
+
+def cottage() -> Desk:
+    """Return a vault with an owner, who does not read, and a reader: nobody else."""
+    return Desk(_cottage())
+
+
+def old_vault(genesis: bytes) -> Desk:
+    """Return the vault that begins with this event of the founder's, who is all there is."""
+    desk = Desk(contents(begin(genesis)))
+    desk.admit({"founder": ROLES["founder"]})
+    return desk
+
+
+# --- what becomes of it -------------------------------------------------------------------------
+
+
+def refused(desk: Desk, rule: str, attempt: Attempt) -> None:
+    """Check that a vault refuses to write an attempt, by this rule, and writes nothing at all."""
+    before = dict(desk.store._files)
+    with desk.open(attempt.who) as vault, pytest.raises(CustodyError) as caught:
+        vault.commit(lambda: [desk.draft(vault, attempt)])
+    assert (caught.value.rule, caught.value.event) == (rule, attempt.type)
+    assert desk.store._files == before
+
+
+def found(desk: Desk, rule: str, attempt: Attempt) -> Event:
+    """Check that an audit without any key finds an attempt that is forced into the log: what was
+    signed contradicts itself, in this event, by this rule. Return the event.
+    """
+    place = f"event {desk.size}"
+    event = desk.force(attempt)
+    report = audit(desk.store)
+    assert report.verdict == "contradicted"
+    bad = [finding for finding in report.findings if finding.severity != "note"]
+    assert {one.code for one in bad} == {f"rule-{rule}", *attempt.also}
+    assert [one.place for one in bad if one.code == f"rule-{rule}"] == [place]
+    if rule != "epoch-due":  # which no event breaks, but the end of the log
+        assert all(one.detail.startswith(attempt.type) for one in bad if one.place == place)
+    return event
+
+
+def forbidden(desk: Desk, rule: str, attempt: Attempt) -> Event:
+    """Check that an attempt is refused, and found if it is forced."""
+    refused(desk, rule, attempt)
+    return found(desk, rule, attempt)

@@ -147,6 +147,10 @@ def findings_in_code() -> set[tuple[str, str]]:
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
                     assigned[name] = assigned.get(name, set()) | texts(value)
+                case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                    for one, value in zip(names, values, strict=True):
+                        if isinstance(one, ast.Name):
+                            assigned[one.id] = assigned.get(one.id, set()) | texts(value)
         for node in ast.walk(function):
             match node:
                 case ast.Call(

@@ -417,6 +417,18 @@ class TestOtherThings:
         assert (before.event.seq, after.event) == (3, note)
         assert before.event.time > after.event.time
 
+    def test_a_coarser_clock_turns_no_time_back(self, history: History) -> None:
+        policy = {"policy": {"clock": 3600, "two_person_destroy": False}}
+        history.on_roster(history.owner, "vault.policy", policy)
+        note = history.do(history.c, "bundle.noted", text="x")
+        before = history.place.open(history.reader).event(3)
+        assert note.time < before.time < note.time + 3600
+        assert history.account().backwards == ()
+        history.place.time[0] -= 7200
+        late = history.do(history.c, "bundle.noted", text="y")
+        ((_, after),) = history.account().backwards
+        assert after.event == late
+
     def test_what_was_recorded_late_says_when_and_why(self, history: History) -> None:
         history.do(
             history.c, "bundle.noted", text="x", occurred_at="2026-03-01T14:05+05:00",

@@ -28,8 +28,9 @@ class Link:
 
     ``remarks``: ``assumed`` (the holder changed without the releaser's signature), ``interrupted``,
     ``disputed`` (by a removal that declared this key's events doubtful), ``breaks-a-rule`` (those
-    named in ``rules``; the event has no effect then), ``before-the-last`` (its time is earlier than
-    that of the event before it), ``late`` (it says when it occurred, or why it was recorded late).
+    named in ``rules``; the event has no effect then), ``before-the-last`` (its time, and all that a
+    coarse clock leaves open behind it, is earlier than that of the event before it), ``late`` (it
+    says when it occurred, or why it was recorded late).
     """
 
     event: Event
@@ -97,10 +98,26 @@ class Record:
             yield "assumed"
         if event.type == "custody.interrupted" and event.data["state"] == "interrupted":
             yield "interrupted"
-        if event.time < time:
+        # A coarse clock says the beginning of its step: the event may be as late as the step's end.
+        if event.time + self._clock_at(event.seq) <= time:
             yield "before-the-last"
         if seen.text("recorded_late_because") or seen.text("occurred_at"):
             yield "late"
+
+    @cached_property
+    def _clocks(self) -> list[tuple[int, int]]:
+        """The policy's clock in seconds, each with the index of the first event that it holds for."""
+        found = []
+        for event in self.vault.events():
+            if event.type in ("vault.created", "vault.policy") and event.seq not in self._broken:
+                match event.data["policy"]:
+                    case {"clock": int(clock)}:
+                        found.append((event.seq + 1, clock))
+        return found
+
+    def _clock_at(self, seq: int) -> int:
+        clocks = (clock for start, clock in reversed(self._clocks) if start <= seq)
+        return next(clocks, 1)
 
     def removal(self, member: bytes) -> Removal | None:
         """Return the removal of a member; None if there is none, or the key is a stranger's."""
