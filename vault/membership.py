@@ -157,8 +157,8 @@ def admit(
         epoch=_opened(state, events),
         closed=closed,
         closed_bundles=_sealed_to(state, closed),
-        readers=tuple(sorted(state.active("reader"))),
-        owners=tuple(sorted(state.active("owner"))),
+        readers=tuple(state.active("reader")),
+        owners=tuple(state.active("owner")),
     )
 
 
@@ -204,8 +204,8 @@ def remove(
         held=tuple(one for one in there if one.holder == key),
         released=tuple(one for one in there if one.release and one.release.to == key),
         disputed=sum(event.actor == key for event in vault.events(after=first - 1)),
-        readers=tuple(sorted(state.active("reader"))),
-        owners=tuple(sorted(state.active("owner"))),
+        readers=tuple(state.active("reader")),
+        owners=tuple(state.active("owner")),
     )
 
 

@@ -76,17 +76,18 @@ def print_exposure(found: Exposure, home: Path, traces: Iterable[Path]) -> None:
         f"What {escape(found.place)} shows to whoever finds it and has no key. It is read as it "
         "lies there, and not checked: `evault verify` does that. --json has every digest and key."
     )
-    _print_vault(found)
-    _print_files(found)
-    _print_members(found)
-    _print_bundles(found)
-    _print_events(found)
+    # What most people need to know comes before the lists that prove it.
     _head("What that tells")
     for sentence in _inferred(found):
         paragraph(f"- {sentence}")
     _head("What does not show")
     for text in HIDDEN.values():
         paragraph(f"- {text}")
+    _print_vault(found)
+    _print_members(found)
+    _print_bundles(found)
+    _print_events(found)
+    _print_files(found)
     _head("On this machine, outside of the vault")
     _print_machine(home, [*traces])
     _head("What was not looked at, and may tell more")
@@ -116,7 +117,7 @@ def _print_vault(found: Exposure) -> None:
         rows.append(("Policy", f"times to {count(policy.clock, 'second')}; {two} to destroy"))
     for one in state.epochs.values():
         text = f"{one.id.hex()}, event {one.seq}, read by "
-        text += ", ".join(_key_text(found, key) for key in sorted(one.readers))
+        text += ", ".join(_key_text(found, key) for key in state.members if key in one.readers)
         rows.append(("Readers' key", text + ("" if one.history else ", not what was before it")))
     pairs(rows)
     for trouble in found.trouble:

@@ -390,7 +390,7 @@ def _done(
     """Say what exists now; return it for JSON."""
     assert writer.event is not None
     people = People(vault)
-    readers = sorted(vault.state.active("reader"))
+    readers = list(vault.state.active("reader"))
     assert writer.sealed is not None
     number = writer.sealed.item_count
     size = sum(bundle.sizes)

@@ -190,7 +190,7 @@ def _made(
     state = vault.state
     me = vault.identity
     assert me is not None
-    readers = sorted(state.active("reader"))
+    readers = list(state.active("reader"))
     can_read = me.ed25519 in readers
     if session.json:
         emit_json(

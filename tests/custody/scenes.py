@@ -28,6 +28,46 @@ CAST: Final[dict[str, Identity]] = {
     "N": person(8),  # a newcomer
     "S": person(9),  # a stranger
 }
+WRITERS: Final[dict[str, set[str]]] = {
+    "owner": {
+        "vault.policy",
+        "vault.upgraded",
+        "member.admitted",
+        "member.removed",
+        "epoch.opened",
+        "epoch.shredded",
+        "custody.assumed",
+        "destruction.approved",
+    },
+    "custodian": {
+        "bundle.sealed",
+        "bundle.opened",
+        "bundle.noted",
+        "bundle.checked",
+        "bundle.disclosed",
+        "bundle.destroyed",
+        "destruction.requested",
+        "destruction.approved",
+        "custody.released",
+        "custody.recalled",
+        "custody.receipted",
+        "custody.interrupted",
+        "hold.placed",
+        "hold.lifted",
+        "consent.recorded",
+        "checkpoint.attested",
+    },
+    "reader": {
+        "bundle.opened",
+        "bundle.noted",
+        "bundle.checked",
+        "vault.rekeyed",
+        "history.granted",
+    },
+    "any": {"vault.noted", "custody.accepted", "custody.declined", "recovery.drilled"},
+}
+TYPES: Final = set().union(*WRITERS.values()) | {"vault.created"}
+"""The types of event, and who may write each, by the words of docs/spec.md."""
 ALL: Final = frozenset(("owner", "custodian", "reader"))
 FAR: Final = NOW + 10**6
 PAST: Final = NOW - 1

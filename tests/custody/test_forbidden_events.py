@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from evault_cli.main import main
+from evault_cli.words import RULES
 from tests.audit.golden import memoised
-from tests.bundles.scene import NOW, open_vault
+from tests.bundles.scene import NOW, contents, on_disk, open_vault
 from tests.custody.forging import (
     PEOPLE,
+    ROLES,
     Attempt,
     Desk,
     begin,
@@ -25,9 +29,14 @@ from tests.custody.forging import (
     forbidden,
     found,
     house,
+    old_vault,
+    refused,
 )
-from tests.custody.histories import HOLD
+from tests.custody.histories import HOLD, History, fold_rules, person
+from tests.custody.scenes import TYPES, WRITERS
+from vault.auditing import audit
 from vault.custody import Policy
+from vault.errors import CustodyError, StateError, UnknownKeyError, UnsupportedVersionError
 from vault.identity import Identity, ProvenKeys
 from vault.log import Log
 from vault.storage import MemoryStore
@@ -331,7 +340,7 @@ def _() -> tuple[Desk, Attempt]:
 @case("part-sizes")
 def _() -> tuple[Desk, Attempt]:
     desk = house()
-    return desk, desk.sealing("other", size=0)
+    return desk, desk.sealing("other", empty=True)
 
 
 @case("destroyed")
@@ -451,25 +460,37 @@ def test_what_a_rule_forbids_is_refused_and_found_if_it_is_forced(rule: str) -> 
     forbidden(desk, rule, attempt)
 
 
-def tree_of(folder: Path) -> dict[str, bytes | None]:
-    """Return every file and directory (None) but the lock."""
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return every file but the lock, those in ``tmp/`` too."""
     return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.name != "lock"
+        if path.is_file() and path.name != "lock"
     }
 
 
-@pytest.mark.parametrize("rule", CASES)
+# One for each kind of file that an event names, and is written ahead of it.
+WITH_FILES = (
+    "role",
+    "epoch-due",
+    "epoch-readers",
+    "history-reader",
+    "rekey-unknown",
+    "part-sizes",
+    "attested-size",
+)
+
+
+@pytest.mark.parametrize("rule", WITH_FILES)
 def test_what_is_refused_leaves_no_trace_in_a_directory(rule: str, tmp_path: Path) -> None:
     desk, attempt = CASES[rule]()
     with on_disk(tmp_path / "vault", contents(desk.store)) as store:
-        before = tree_of(tmp_path)
+        before = files_of(tmp_path)
         with open_vault(store, PEOPLE[attempt.who]) as vault:
             draft = desk.draft(vault, attempt)
             with pytest.raises(CustodyError, match=rule):
                 vault.commit(lambda: [draft])
-    assert tree_of(tmp_path) == before
+    assert files_of(tmp_path) == before
 
 
 @pytest.mark.parametrize("rule", FORCED_ONLY)
@@ -516,7 +537,7 @@ def settings(desk: Desk) -> dict[str, Attempt]:
         Attempt(anybody, "destruction.requested", {}, desk.bundle),
         on(desk, anybody, "destruction.approved", request=request),
         replace(
-            on(desk, anybody, "custody.released", to=key("reader")),
+            on(desk, anybody, "custody.released", to=key("holder")),
             also=frozenset(("rule-holder", "rule-release-open")),
         ),
         replace(
@@ -570,8 +591,8 @@ def test_no_type_of_event_is_written_by_another_role(
     tried = 0
     for name, attempt in attempts.items():
         if not may(who, name):
-            attempt = replace(attempt, who=who, also=attempt.also | more)
-            forbidden(Desk(files), rule, attempt)
+            mine = replace(attempt, who=who, also=attempt.also | more)
+            forbidden(Desk(files), rule, mine)
             tried += 1
     record_property("refused", tried)
     assert (tried == 0) is (who == "founder")
@@ -581,7 +602,7 @@ def test_who_has_the_role_may_write_what_nothing_else_stands_against() -> None:
     # Or the table above could refuse for another reason than it says.
     files, attempts = _stage()
     free = [name for name, attempt in attempts.items() if not attempt.also]
-    assert len(free) == 22
+    assert len(free) == 23
     for name in free:
         desk = Desk(files)
         who = "reader" if name == "vault.rekeyed" else "custodian owner"
@@ -641,11 +662,10 @@ def test_an_upgrade_is_refused_and_is_an_owner_s_to_decide() -> None:
     desk, attempt = house(), Attempt("owner", "vault.upgraded", {"version": 2})
     refused(desk, "version", attempt)
     event = desk.force(attempt)
-    report = audit(desk.store)
-    assert report.verdict == "intact"
-    assert [(one.code, one.place) for one in report.findings] == [("version", f"event {event.seq}")]
-    with pytest.raises(UnsupportedVersionError):
-        desk.open("owner")
+    for look in (lambda: audit(desk.store), lambda: desk.open("owner")):
+        with pytest.raises(UnsupportedVersionError) as caught:
+            look()
+        assert caught.value.where == f"event {event.seq}"
     # By anybody else it is both.
     desk = house()
     attempt = replace(attempt, who="other", also=frozenset(("rule-role",)))
@@ -782,3 +802,38 @@ def test_a_forced_event_is_sound_but_for_its_rule() -> None:
     assert [(one.code, one.place) for one in report.findings] == [
         ("rule-role", f"event {event.seq}")
     ]
+
+
+# --- what a person reads ------------------------------------------------------------------------
+
+
+def verify(*arguments: object) -> tuple[int, str]:
+    """Run ``evault verify``; return its exit code and standard output."""
+    with CliRunner().isolation() as (out, _, _):
+        code = main(["verify", *map(str, arguments)])
+        return code, out.getvalue().decode()
+
+
+SAMPLE = ("role", "removed-member", "not-a-member", "recipient", "hold", "own-request", "prev")
+
+
+@pytest.mark.parametrize("rule", SAMPLE)
+def test_verify_names_the_event_and_the_rule(
+    rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVAULT_HOME", str(tmp_path / "home"))
+    desk, attempt = (CASES | FORCED_ONLY)[rule]()
+    event = desk.force(attempt)
+    folder = tmp_path / "vault"
+    with on_disk(folder, contents(desk.store)):
+        code, out = verify(folder)
+        assert code == 1
+        text = " ".join(out.split()).lower()
+        assert "contradicted" in text
+        assert f"event {event.seq}" in text
+        assert RULES[rule] in text
+        code, out = verify(folder, "--json")
+    report = json.loads(out)
+    assert (code, report["verdict"]) == (1, "contradicted")
+    found = {(one["code"], one["place"]) for one in report["findings"]}
+    assert (f"rule-{rule}", f"event {event.seq}") in found

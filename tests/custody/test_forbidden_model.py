@@ -19,7 +19,7 @@ import pytest
 
 from tests.audit.golden import memoised
 from tests.custody.histories import BUNDLE, HOLD, epoch_id, fold_rules, recipient
-from tests.custody.scenes import ALL, CAST, FAR, World, manifest, worlds
+from tests.custody.scenes import ALL, CAST, FAR, TYPES, WRITERS, World, manifest, worlds
 from vault.custody import Policy
 from vault.event import Event, SealedFile, format_body, format_event, parse_event
 from vault.identity import ProvenKeys
@@ -129,45 +129,6 @@ def _quick() -> Iterator[None]:
 
 # --- what the specification says ----------------------------------------------------------------
 
-WRITERS: dict[str, set[str]] = {
-    "owner": {
-        "vault.policy",
-        "vault.upgraded",
-        "member.admitted",
-        "member.removed",
-        "epoch.opened",
-        "epoch.shredded",
-        "custody.assumed",
-        "destruction.approved",
-    },
-    "custodian": {
-        "bundle.sealed",
-        "bundle.opened",
-        "bundle.noted",
-        "bundle.checked",
-        "bundle.disclosed",
-        "bundle.destroyed",
-        "destruction.requested",
-        "destruction.approved",
-        "custody.released",
-        "custody.recalled",
-        "custody.receipted",
-        "custody.interrupted",
-        "hold.placed",
-        "hold.lifted",
-        "consent.recorded",
-        "checkpoint.attested",
-    },
-    "reader": {
-        "bundle.opened",
-        "bundle.noted",
-        "bundle.checked",
-        "vault.rekeyed",
-        "history.granted",
-    },
-    "any": {"vault.noted", "custody.accepted", "custody.declined", "recovery.drilled"},
-}
-TYPES = set().union(*WRITERS.values()) | {"vault.created"}
 ABOUT_BUNDLES = ("bundle.", "custody.", "hold.", "destruction.", "consent.")
 CHANGE_READERS = {"member.admitted", "member.removed", "epoch.opened"}
 
@@ -491,6 +452,8 @@ ATTEMPTS = (
 
 # --- what the fold says -------------------------------------------------------------------------
 
+_READ: set[tuple[str, str]] = set()
+
 
 def event(world: World, attempt: Attempt, closes: bytes | None, **changes: Any) -> Event:
     """Return X's next event, as the log would read it; nobody signed it, as no rule looks there."""
@@ -518,9 +481,6 @@ def event(world: World, attempt: Attempt, closes: bytes | None, **changes: Any) 
         assert replace(read, body=b"", sig=b"", leaf=b"") == made
         _READ.add((attempt.type, attempt.label))
     return made
-
-
-_READ: set[tuple[str, str]] = set()
 
 
 def broken(world: World, attempt: Attempt, closes: bytes | None, **changes: Any) -> frozenset[str]:

@@ -21,9 +21,10 @@ from evault_cli.main import cli
 _CHANGES: Final = (
     (re.compile(r"\b\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?"), "TIME"),
     (re.compile(r"\b([0-9a-f]{4} ){3,}[0-9a-f]{4}\b"), "HEX"),
-    (re.compile(r"\b(?=[a-f]*[0-9])[0-9a-f]{8,64}\b"), "HEX"),
+    (re.compile(r"\b(?=[a-f]*[0-9])[0-9a-f]{8,128}\b"), "HEX"),
     (re.compile(r"\b\d+(\.\d+)?( ?([kKMGT]i?)?B\b| bytes\b)"), "SIZE"),
     (re.compile(r"^(File system|Free|software\.[a-z]+) .*$", re.MULTILINE), r"\1"),
+    (re.compile(r"\bon \d+ days?,|\(UTC\): [\d, ]+"), "HOURS"),
     (re.compile(r"\s+"), " "),
 )
 
