@@ -57,6 +57,7 @@ from vault.event import (
 )
 from vault.identity import CARD_ORIGIN
 from vault.log.files import MAX_CHECKPOINT
+from vault.replacement import MAX_REPLACEMENTS
 from vault.tlog import checkpoint, merkle, note
 
 PAGE: Final = Path(__file__).parent / "spec.md"
@@ -172,9 +173,10 @@ def limits() -> str:
         ("readers of an epoch", f"{MAX_READERS:,}"),
         ("plaintext of an epoch's file or a history file", f"{keyring._MAX_EPOCH_FILE:,} bytes"),
         (
-            "a fields, key, epoch or history file, as stored",
+            "a fields, key, epoch or history file, or a manifest, as stored",
             f"{stored.MAX_SMALL_FILE:,} bytes",
         ),
+        ("lines of a manifest of files that were encrypted again", f"{MAX_REPLACEMENTS:,}"),
         ("parts of a bundle", f"{MAX_PARTS:,}"),
         ("a part", f"{layout.PART_SIZE:,} bytes, exactly, for every part but the last"),
         ("items of a bundle", f"{bag.MAX_ITEMS:,}"),

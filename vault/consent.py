@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, final
 
 from vault.codec import Packable, Value
-from vault.errors import CustodyError, NoIdentityMatchError, VaultError
+from vault.errors import CustodyError, NoIdentityMatchError, ProofError
 from vault.event import Event
 from vault.identity import PublicKeys
+from vault.layout import fields_name
+from vault.naming import names_of
+from vault.replacement import Replacements
 from vault.view import View
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "Consent",
     "ConsentStatus",
     "check_consent",
+    "check_covered",
     "consent_in",
     "consent_of",
     "names_of_keys",
@@ -52,9 +56,9 @@ class Consent:
     """What event ``seq`` says of a bundle (None: no event does).
 
     ``status`` is that of the field ``consent.status``, or ``not recorded``, or ``sealed``: there is
-    a newer one that is not open to this identity. ``uses`` and ``recipients`` are the limits of a
-    consent that is ``limited``; an empty one limits nothing. The texts are for people; what they
-    ask for (``anonymity``) no program can check.
+    a newer one, and the log says that it is not open to this identity. ``uses`` and ``recipients``
+    are the limits of a consent that is ``limited``; an empty one limits nothing. The texts are for
+    people; what they ask for (``anonymity``) no program can check.
     """
 
     status: ConsentStatus
@@ -101,7 +105,9 @@ def consent_of(vault: View, bundle: bytes) -> Consent:
     """Return the consent that counts for a bundle.
 
     Events that break a rule of custody count for nothing. Raises what :meth:`View.fields` does for
-    a file that is damaged: what it says is not known.
+    a file that is damaged, and ``ProofError`` for one that does not open although the log says that
+    it is open to this identity: what it says is not known, and nobody may make a consent unknown by
+    encrypting another to a stranger.
     """
     broken = {breach.seq for breach in vault.breaches}
     for seq in reversed(vault.state.bundles[bundle].chain):
@@ -110,11 +116,38 @@ def consent_of(vault: View, bundle: bytes) -> Consent:
             continue
         try:
             found = consent_in(event, vault.fields(event))
-        except NoIdentityMatchError:
-            return Consent("sealed", seq, bundle)
+        except NoIdentityMatchError as error:
+            if _is_closed(vault, event):
+                return Consent("sealed", seq, bundle)
+            assert event.sealed is not None
+            why = "not open to this identity, though their epoch is"
+            raise ProofError("fields", why, fields_name(event.sealed.sha256)) from error
         if found is not None:
             return found
     return Consent("not recorded", bundle=bundle)
+
+
+def _is_closed(vault: View, event: Event) -> bool:
+    """Say whether the log says that an event's fields are not open to this identity, in any form
+    that must be there.
+    """
+    assert event.sealed is not None
+    epochs = vault.state.opens(vault.identity.ed25519) if vault.identity is not None else ()
+    if not epochs:
+        return True
+    name = fields_name(event.sealed.sha256)
+    forms = Replacements(vault.store).epochs_of(name, event.sealed, event.seq, vault.state)
+    return forms.isdisjoint(epochs)
+
+
+def check_covered(
+    vault: View, bundle: bytes, type_name: str, fields: Mapping[str, Packable]
+) -> None:
+    """Raise what :func:`check_consent` and :func:`consent_of` do, unless an authority is stated: it
+    stands above all that a consent could say, and so above one that can't be read.
+    """
+    if not fields.get("authority"):
+        check_consent(consent_of(vault, bundle), type_name, fields)
 
 
 def check_consent(
@@ -156,24 +189,13 @@ def _plain(text: str) -> str:
 def names_of_member(vault: View, key: bytes) -> frozenset[str]:
     """Return what a consent may call a member: by name, where it is open, and by fingerprint.
 
-    The name is that of the admission, which its owner chose. The fingerprint is whole or its first
+    A name is that of any admission, which its owner chose. The fingerprint is whole or its first
     sixteen digits, with or without a space after every four.
     """
     member = vault.state.members.get(key)
     if member is None:
         return frozenset()
-    names = []
-    for seq in {0, member.admitted}:
-        event = vault.event(seq)
-        if seq == 0 and event.actor != key:
-            continue  # the name in the first event is its author's
-        try:
-            name = vault.fields(event).get("member.name")
-        except VaultError:
-            continue  # closed to this identity, or damaged: the fingerprint is left
-        if isinstance(name, str):
-            names.append(name)
-    return names_of_keys(member.keys, names)
+    return names_of_keys(member.keys, names_of(vault, member))
 
 
 def names_of_keys(keys: PublicKeys, names: Iterable[str]) -> frozenset[str]:

@@ -10,24 +10,27 @@ Deleting can't be undone, so the log alone is not enough:
 - nothing is deleted of a log in which an event breaks a rule;
 - a file goes only if every event that names it lets go of it (:mod:`vault.expected`);
 - a file that was encrypted again goes only while a form of it that a second reader confirmed is
-  stored, with its digest, and stays;
-- the files that open a shredded epoch go only if no file that must be there is encrypted to it.
+  stored, and opens here, now, to what the event commits to. Two who deceive could otherwise have
+  everybody's software delete what is not theirs. Without an identity that opens it, it is left;
+- the files that open a shredded epoch go only if nothing that is there for good, or was left so, is
+  encrypted to it, and if what opens the other epochs is sound.
 
-Order: what opens (the files of epochs, then key files), what tells (fields files), then evidence,
-and at last the directory of each bundle: as long as it is there, something may be left of it.
+Order: what was encrypted again, what opens (the files of epochs, then key files), what tells
+(fields files), then evidence, and at last the directory of each bundle: as long as it is there,
+something may be left of it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Literal, TypeAlias, final
 
-from vault.errors import FormatError, StateError, VaultError
+from vault.errors import NoIdentityMatchError, StateError, VaultError
 from vault.expected import ExpectedFile, expected_files, stranded_in, unread_manifests
-from vault.forms import check_stored
+from vault.forms import PrivateFile, check_stored, private_files
+from vault.keyring import Keyring
 from vault.layout import (
     BUNDLES,
     FORMAT_NAME,
@@ -38,24 +41,20 @@ from vault.layout import (
     history_name,
     rekey_name,
 )
-from vault.replacement import Replacement, Replacements, parse_manifest
+from vault.replacement import Replacements
 from vault.storage import Store
-from vault.stored import MAX_SMALL_FILE
 from vault.view import View
 
 __all__ = [
-    "Abandoned",
     "Deletion",
-    "abandoned_in",
-    "clear_abandoned",
     "finish_deletions",
     "finish_quietly",
     "is_unfinished",
 ]
 
-_MANIFEST: Final = ".files"
-
 _logger = logging.getLogger("vault")
+
+_Heir: TypeAlias = Literal["bad", "closed", "sound"]
 
 
 @final
@@ -65,15 +64,19 @@ class Deletion:
 
     ``undone`` are the names of files and directories that could not be deleted (a fault of the
     medium, or no permission). ``withheld`` are those that were left on purpose: what should have
-    taken their place is damaged, or something is still encrypted to what they open. ``leftovers``
-    are no event's: an interrupted work left them, or somebody put them there; without a key
-    nobody can say what is in them.
+    taken their place is damaged, or something is still encrypted to what they open. ``waiting``
+    are old forms whose new ones are not open here: a reader has to look at these first.
+    ``leftovers`` are no event's: an interrupted work left them, or somebody put them there; without
+    a key nobody can say what is in them. ``unread`` are manifests of rekeyings that can't be read:
+    forms that they name may be there, and are known to nobody until the manifest is put back.
     """
 
     deleted: int = 0
     undone: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def is_unfinished(view: View) -> bool:
@@ -129,17 +132,26 @@ def finish_deletions(view: View) -> Deletion:
         for file in expected.values()
         if file.destroyed and (stored is None or file.name in stored)
     ]
-    unread = bool(unread_manifests(state, replacements))
-    opening = unread or bool(stranded_in(state.shredded, expected))
-    heirs = _Heirs(store, expected)
+    unread = tuple(rekey_name(one.manifest) for one in unread_manifests(state, replacements))
+    heirs = _Heirs(view, expected)
     deleted = 0
     undone: list[str] = []
     withheld: list[str] = []
+    waiting: list[str] = []
     marked: set[bytes] = set()
+    needed: bool | None = bool(unread) or None  # what opens a shredded epoch; None: not yet known
     for file in sorted(there, key=_rank):
-        if (file.name.startswith(f"{KEYS}/") and opening) or not heirs.of(file):
-            withheld.append(file.name)
-            continue
+        if file.heirs:
+            found = heirs.of(file)
+            if found != "sound":
+                (waiting if found == "closed" else withheld).append(file.name)
+                continue
+        elif file.name.startswith(f"{KEYS}/"):
+            if needed is None:
+                needed = _is_needed(view, expected, (*waiting, *withheld))
+            if needed:
+                withheld.append(file.name)
+                continue
         try:
             store.delete(file.name)
         except FileNotFoundError:
@@ -160,15 +172,60 @@ def finish_deletions(view: View) -> Deletion:
             stored = {name for name in stored if not name.startswith(f"{directory}/")}
     strange = () if unread else (stored or ())
     leftovers = sorted(name for name in strange if name not in expected)
-    return Deletion(deleted, tuple(undone), tuple(withheld), tuple(leftovers))
+    return Deletion(
+        deleted, tuple(undone), tuple(withheld), tuple(leftovers), tuple(waiting), unread
+    )
 
 
 def _rank(file: ExpectedFile) -> int:
-    if file.name.startswith(f"{KEYS}/"):
+    if file.heirs:
         return 0
+    if file.name.startswith(f"{KEYS}/"):
+        return 1
     if file.name.startswith(f"{BUNDLES}/"):
-        return 1 if file.epoch is not None else 3
-    return 2
+        return 2 if file.epoch is not None else 4
+    return 3
+
+
+def _is_needed(view: View, expected: Mapping[str, ExpectedFile], left: Iterable[str]) -> bool:
+    """Say whether something that is there can, or may, be opened only by what opens shredded
+    epochs: ``left`` are old forms that were not deleted.
+    """
+    store, state = view.store, view.state
+    if stranded_in(state.shredded, expected):
+        return True
+    if any(expected[name].epoch in state.shredded and _may_be_there(store, name) for name in left):
+        return True
+    # What is to open the other epochs may be damaged, and nothing but these files in its place.
+    kept = (one for one in expected.values() if one.name.startswith(f"{KEYS}/"))
+    if not all(_is_stored(store, one) for one in kept if not one.destroyed):
+        return True
+    me = view.identity
+    if me is None:
+        return False
+    private = {one.epoch for one in expected.values() if not one.destroyed}
+    keyring = Keyring(store, me)  # one that has opened nothing yet by what is to go
+    try:
+        for epoch in state.opens(me.ed25519) & private:
+            keyring.identity_of(epoch, state)
+    except (OSError, VaultError):
+        return True
+    return False
+
+
+def _may_be_there(store: Store, name: str) -> bool:
+    try:
+        return store.exists(name)
+    except (OSError, StateError):
+        return True
+
+
+def _is_stored(store: Store, file: ExpectedFile) -> bool:
+    try:
+        check_stored(store, file)
+    except (OSError, VaultError):
+        return False
+    return True
 
 
 def _stored(store: Store) -> set[str] | None:
@@ -195,96 +252,43 @@ def _delete_directory(store: Store, name: str) -> bool:
 
 
 class _Heirs:
-    """Whether what took a file's place is there, by its digest; each is read once."""
+    """How what took a file's place is: each is read, and opened if this identity can, once."""
 
-    def __init__(self, store: Store, expected: Mapping[str, ExpectedFile]) -> None:
-        self._store = store
+    def __init__(self, view: View, expected: Mapping[str, ExpectedFile]) -> None:
+        self._view = view
         self._expected = expected
-        self._sound: dict[str, bool] = {}
+        self._found: dict[str, _Heir] = {}
+        self._private: dict[str, PrivateFile] | None = None
 
-    def of(self, file: ExpectedFile) -> bool:
-        return not file.heirs or any(self._is_sound(name) for name in file.heirs)
+    def of(self, file: ExpectedFile) -> _Heir:
+        """Return how the best of a file's heirs is."""
+        best: _Heir = "bad"
+        for name in reversed(file.heirs):
+            found = self._look(name)
+            if found == "sound":
+                return found
+            best = "closed" if found == "closed" else best
+        return best
 
-    def _is_sound(self, name: str) -> bool:
-        if name not in self._sound:
-            file = self._expected[name]
-            try:
-                check_stored(self._store, file)
-            except (OSError, VaultError):
-                self._sound[name] = False
-            else:
-                self._sound[name] = not file.destroyed
-        return self._sound[name]
+    def _look(self, name: str) -> _Heir:
+        if name not in self._found:
+            self._found[name] = self._open(self._expected[name])
+        return self._found[name]
 
-
-# --- what an interrupted rekeying left ----------------------------------------------------------
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """A manifest that no event logged, and the files that it names."""
-
-    sha256: bytes
-    files: tuple[str, ...]
-
-
-def abandoned_in(view: View) -> tuple[Abandoned, ...]:
-    """Return the manifests that are stored and not logged: a rekeying writes its own before the
-    files that it names, so that they are known after a crash. Or it is still at work.
-    """
-    store, state = view.store, view.state
-    found = []
-    for name, size in store.list(KEYS):
-        digits = name.removeprefix(f"{KEYS}/").removesuffix(_MANIFEST)
-        if not name.endswith(_MANIFEST) or size > MAX_SMALL_FILE:
-            continue
+    def _open(self, form: ExpectedFile) -> _Heir:
+        view = self._view
+        if form.destroyed or not _is_stored(view.store, form):
+            return "bad"
+        if view.identity is None:
+            return "closed"
+        if self._private is None:
+            self._private = {one.name: one for one in private_files(view.events(), self._expected)}
+        file = self._private[form.first]
         try:
-            sha256 = bytes.fromhex(digits)
-            if rekey_name(sha256) != name or sha256 in state.rekeyings:
-                continue
-            data = store.read(name, 0, MAX_SMALL_FILE)
-        except (ValueError, OSError, StateError):
-            continue
-        if hashlib.sha256(data).digest() == sha256:
-            found.append(Abandoned(sha256, tuple(_named(data, state.epochs, name))))
-    return tuple(found)
-
-
-def _named(data: bytes, epochs: Iterable[bytes], where: str) -> list[str]:
-    """Return the new files of a manifest, whatever epoch it is for."""
-    for epoch in epochs:
-        try:
-            lines: tuple[Replacement, ...] = parse_manifest(data, epoch, where)
-        except FormatError:
-            continue
-        return [line.new for line in lines]
-    return []
-
-
-def clear_abandoned(view: View, found: Iterable[Abandoned]) -> int:
-    """Delete what interrupted rekeyings left; return how many files that were.
-
-    ``found`` was returned by :func:`abandoned_in` *before* an event that this view appended and
-    now shows. A rekeying commits a manifest only at the very size of the log at which it began to
-    write it, so none of these can be logged any more, and no writer at work relies on them.
-    """
-    left = [one for one in found if one.sha256 not in view.state.rekeyings]
-    if not left or view.breaches:
-        return 0
-    expected = expected_files(view.events(), view.state, Replacements(view.store))
-    deleted = 0
-    for one in left:
-        # The manifest goes last: as long as it is there, the others are known.
-        for name in (*one.files, rekey_name(one.sha256)):
-            if name in expected:
-                continue
-            try:
-                view.store.delete(name)
-            except FileNotFoundError:
-                continue
-            except (OSError, StateError) as error:
-                _logger.warning("not deleted: %s", error)
-                break
-            deleted += 1
-    return deleted
+            file.open(form, view.event(file.seq), view.keyring, view.state)
+        except NoIdentityMatchError:
+            # The log may say that it opens here: then it is another's, under this name.
+            return "bad" if form.epoch in view.state.opens(view.identity.ed25519) else "closed"
+        except (OSError, VaultError):
+            return "bad"
+        return "sound"

@@ -13,17 +13,19 @@ still be on the medium. A rekeying and the shredding of the epochs before it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, final
 
+from vault.abandoned import abandoned_in, clear_abandoned
 from vault.codec import Packable
 from vault.custody import BundleState, State
-from vault.deletion import Deletion, abandoned_in, clear_abandoned, finish_deletions
-from vault.errors import CustodyError, VaultError
+from vault.deletion import Deletion, finish_deletions
+from vault.draft import Draft
+from vault.errors import CustodyError, FormatError, NotAVaultError, StateError, VaultError
 from vault.event import Event
 from vault.expected import KEPT, expected_files
-from vault.layout import bundle_directory
+from vault.layout import bundle_directory, rekey_name
 from vault.replacement import Replacements
 from vault.vault import Vault
 from vault.view import View
@@ -75,6 +77,7 @@ class Destruction:
     ``stated`` the private fields stay too. ``traces`` say where copies may be, as far as the log
     knows. ``deletion`` is what became of the files, and ``epochs`` (oldest first) those that they
     were encrypted to: as long as one is not shredded, its readers can open a copy of such a file.
+    ``cleared`` files more, which an interrupted rekeying had left, were deleted.
     """
 
     event: Event
@@ -84,6 +87,7 @@ class Destruction:
     traces: tuple[Trace, ...]
     deletion: Deletion
     epochs: tuple[bytes, ...]
+    cleared: int = 0
 
 
 def next_step(view: View, bundle: BundleState) -> NextStep:
@@ -121,7 +125,11 @@ def approve_destruction(
 
 
 def destroy(
-    vault: Vault, bundle: bytes, *, fields: Mapping[str, Packable] | None = None
+    vault: Vault,
+    bundle: bytes,
+    *,
+    fields: Mapping[str, Packable] | None = None,
+    incomplete: bool = False,
 ) -> Destruction:
     """Destroy a bundle and delete its files; written by its holder.
 
@@ -129,6 +137,10 @@ def destroy(
     where both stand. Raises ``CustodyError`` (``holder``, ``hold``, ``two-person``, ``destroyed``)
     and what :meth:`Vault.append` does; nothing was deleted then. What goes wrong after the event is
     no error: ``deletion`` says what is still there.
+
+    While the manifest of a rekeying is damaged or missing, nobody can tell which files it names:
+    private fields of the bundle would stay behind. Then ``StateError`` is raised, unless
+    ``incomplete`` says that they may: for a manifest of which there is no good copy any more.
     """
     known = vault.bundle(bundle)
     if known.destroyed is not None:
@@ -142,10 +154,17 @@ def destroy(
         return {"request": now.request[0], "approval": now.approval}
 
     draft = vault.draft("bundle.destroyed", bundle=bundle, data=data, fields=fields)
-    (event,) = vault.commit(lambda: [draft])
+
+    def build() -> Sequence[Draft]:
+        if not incomplete:
+            _check_manifests(vault)
+        return [draft]
+
+    (event,) = vault.commit(build)
     known = vault.bundle(bundle)
+    cleared = 0
     try:
-        clear_abandoned(vault, left)
+        cleared = clear_abandoned(vault, left)
         deletion = finish_deletions(vault)
     except (OSError, VaultError):
         # Even the log can't be read now; the event is in it.
@@ -161,7 +180,27 @@ def destroy(
         traces=traces_of(vault, known),
         deletion=deletion,
         epochs=tuple(one for one in vault.state.epochs if one in sealed_to - vault.state.shredded),
+        cleared=cleared,
     )
+
+
+def _check_manifests(vault: Vault) -> None:
+    """Raise ``StateError`` for a manifest that is not there as it was logged."""
+    replacements = Replacements(vault.store)
+    for rekeying in vault.state.rekeyings.values():
+        try:
+            replacements.of(rekeying)
+        except FormatError:
+            continue  # as it was logged, and none: it names nothing, and never will
+        except NotAVaultError:
+            raise
+        except (VaultError, OSError) as error:
+            name = rekey_name(rekeying.manifest)
+            raise StateError(
+                vault.store.place,
+                f"{name} can't be read, and names files that may be of this bundle; put it back "
+                "from a good copy first",
+            ) from error
 
 
 def traces_of(view: View, bundle: BundleState) -> tuple[Trace, ...]:

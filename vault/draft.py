@@ -18,7 +18,7 @@ from vault._version import __version__
 from vault.codec import Packable
 from vault.commitment import FIELDS_LABEL, Field, commit_fields, fields_root, values_of
 from vault.custody import Policy, State
-from vault.errors import StateError
+from vault.errors import CustodyError
 from vault.event import (
     EVENT_LABEL,
     EVENT_TYPES,
@@ -101,12 +101,19 @@ class Draft:
         self._written: list[str] = []
 
     def __call__(self, place: Place) -> Event:
-        """Return the signed event for ``place``; its files are durable by then."""
-        self._write_files()
+        """Return the signed event for ``place``; its files are durable by then.
+
+        Raises ``CustodyError`` for an event about a bundle that there is not.
+        """
         state = place.state
         genesis = self._type == "vault.created"
         data = self._data(state) if callable(self._data) else self._data
         known = state.bundles.get(self._bundle) if self._bundle is not None else None
+        about = EVENT_TYPES[self._type].about_bundle and self._type != "bundle.sealed"
+        if about and known is None and self._bundle is not None:
+            # Such an event has no form at all: it could not follow anything.
+            raise CustodyError("bundle-unknown", self._type, self._bundle.hex())
+        self._write_files()
         # Genesis brings the policy that holds from its own time on.
         clock = _clock(data) if genesis else state.policy.clock
         vault = None if genesis else state.vault
@@ -133,9 +140,7 @@ class Draft:
     def _recipient(self, state: State) -> tuple[bytes, bytes]:
         if self._epoch is not None:
             return self._epoch
-        if state.newest is None:
-            raise StateError(self._store.place, "no epoch is open")
-        epoch = state.epochs[state.newest]
+        epoch = state.open_epoch()
         return epoch.id, epoch.recipient
 
     def _seal(self, state: State, header: FieldsHeader) -> SealedFile:

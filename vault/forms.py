@@ -14,7 +14,7 @@ from vault.age import HybridIdentity
 from vault.age.header import read_header
 from vault.bundle import parse_bundle_key
 from vault.commitment import FIELDS_LABEL, Field, fields_root
-from vault.custody import State
+from vault.custody import BundleState, State
 from vault.errors import FormatError, ProofError
 from vault.event import MAX_FIELDS_FILE, Event, FieldsHeader, SealedFile, parse_fields_file
 from vault.expected import ExpectedFile, forms_by_name
@@ -25,15 +25,18 @@ from vault.stored import read_whole
 
 __all__ = [
     "PrivateFile",
+    "bundle_identity",
     "check_one_recipient",
     "check_stored",
     "fields_in",
     "key_in",
     "private_files",
+    "read_fields",
 ]
 
 _MAX_KEY_FILE: Final = 4096
 _MAX_FIELDS: Final = MAX_FIELDS_FILE + MAX_FIELDS_FILE // 8
+"""The longest plaintext of a fields file, with its padding."""
 
 
 @final
@@ -76,6 +79,36 @@ class PrivateFile:
         else:
             fields_in(plaintext, event, form.name)
         return plaintext
+
+
+def bundle_identity(keyring: Keyring, bundle: BundleState, state: State) -> HybridIdentity:
+    """Return the identity that opens a bundle's parts, from the first form of its key file that
+    holds it.
+
+    Raises what :meth:`Keyring.open_file` and :func:`vault.bundle.parse_bundle_key` do.
+    """
+    file, key = bundle.key_file, bundle.key
+    name = bundle_key_name(bundle.id, file.epoch, file.sha256)
+    return keyring.open_file(
+        name, file, state, _MAX_KEY_FILE, lambda plaintext, _: parse_bundle_key(plaintext, key)
+    )
+
+
+def read_fields(keyring: Keyring, event: Event, state: State) -> tuple[Field, ...]:
+    """Return the private fields of an event that has some, from the first form of its fields file
+    that holds them.
+
+    Raises what :meth:`Keyring.open_file` and :func:`fields_in` do.
+    """
+    file = event.sealed
+    assert file is not None
+    return keyring.open_file(
+        fields_name(file.sha256),
+        file,
+        state,
+        _MAX_FIELDS,
+        lambda plaintext, where: fields_in(plaintext, event, where),
+    )
 
 
 def key_in(plaintext: bytes, event: Event) -> HybridIdentity:

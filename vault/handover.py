@@ -22,10 +22,10 @@ from vault.custody import BundleState, Release
 from vault.draft import Draft
 from vault.errors import CustodyError, DigestMismatchError, NoIdentityMatchError, VaultError
 from vault.event import Event
+from vault.forms import bundle_identity
 from vault.holdings import identity_key, is_expired
 from vault.layout import bundle_key_name
 from vault.pipeline import ProgressCallback
-from vault.reading import bundle_identity
 from vault.rehash import Rehash
 from vault.replacement import Replacements
 from vault.vault import Vault
@@ -151,7 +151,7 @@ def _consent(
     authority = bool(fields.get("authority"))
     try:
         consent = consent_of(vault, bundle)
-    except VaultError:
+    except (OSError, VaultError):
         # A damaged file must not bar what stands above all that it could say.
         if authority:
             return "unchecked"
@@ -234,7 +234,7 @@ def accept(
 
 def _key_state(vault: Vault, bundle: BundleState) -> KeyState:
     try:
-        bundle_identity(vault.store, vault.keyring, bundle, vault.state)
+        bundle_identity(vault.keyring, bundle, vault.state)
     except NoIdentityMatchError:
         return "sealed"
     except (OSError, VaultError):

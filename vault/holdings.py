@@ -54,10 +54,11 @@ def acceptable(vault: Vault) -> Chosen:
 
 
 def assumable(vault: Vault, member: bytes) -> Chosen:
-    """Return what a member holds: what an owner can assume custody of, as the member was removed or
-    custody is interrupted, and the rest.
+    """Return what a member holds: what an owner can assume custody of, as the member was removed,
+    is no custodian (and so can't hand on) or custody is interrupted, and the rest.
     """
-    gone = vault.state.member(member) is None
+    holder = vault.state.member(member)
+    gone = holder is None or "custodian" not in holder.roles
     return _split(held_by(vault, member), lambda one: gone or one.interrupted)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 from vault import age
 from vault.codec import parse_hex
@@ -22,6 +22,7 @@ from vault.custody import Epoch, State
 from vault.errors import (
     FormatError,
     NoIdentityMatchError,
+    NotAVaultError,
     ProofError,
     VaultError,
 )
@@ -41,6 +42,8 @@ __all__ = [
     "parse_epoch_file",
     "seal_to_epoch",
 ]
+
+T = TypeVar("T")
 
 EPOCH_SIZE: Final = 8
 _MAX_EPOCH_FILE: Final = 2**20
@@ -133,10 +136,14 @@ class Keyring:
         self._replacements = Replacements(store)
 
     def identity_of(self, epoch: bytes, state: State) -> age.HybridIdentity:
-        """Return the identity of an epoch; raise ``NoIdentityMatchError`` if it is not for us."""
+        """Return the identity of an epoch.
+
+        Raises ``NoIdentityMatchError`` if it is not for us; where some file that could open it is
+        damaged or can't be read, what is wrong with that: a ``VaultError`` or ``OSError``.
+        """
         if epoch in self._known:
             return self._known[epoch]
-        trouble: VaultError | None = None
+        trouble: VaultError | OSError | None = None
         for name, sha256, size in self._files(state):
             if name in self._read:
                 continue
@@ -144,7 +151,9 @@ class Keyring:
             try:
                 data = read_whole(self._store, name, sha256, size)
                 self._known |= check_epoch_file(data, self._identity, state.epochs, name)
-            except VaultError as error:
+            except NotAVaultError:
+                raise
+            except (VaultError, OSError) as error:
                 trouble = trouble or error
                 continue
             self._read.add(name)
@@ -177,15 +186,30 @@ class Keyring:
                 break
         return found
 
-    def open_file(self, name: str, file: SealedFile, state: State, max_size: int) -> bytes:
-        """Read and decrypt a small file that was logged as ``name``, or what took its place."""
-        trouble: VaultError | None = None
+    def open_file(
+        self,
+        name: str,
+        file: SealedFile,
+        state: State,
+        max_size: int,
+        parse: Callable[[bytes, str], T],
+    ) -> T:
+        """Read and decrypt a small file that was logged as ``name``, or what took its place; return
+        what ``parse`` makes of the plaintext and of the name that it was found under.
+
+        The first form counts that can be read, that decrypts, and of which ``parse`` raises no
+        ``VaultError``: one that says something else must not hide one that is sound. If none does,
+        the error is that of the form that should be there.
+        """
+        trouble: VaultError | OSError | None = None
         for place in self._replacements.places(name, file, state):
             try:
                 if isinstance(place, VaultError):
                     raise place
-                return self.open_stored(*place, state, max_size)
-            except VaultError as error:
+                return parse(self.open_stored(*place, state, max_size), place[0])
+            except NotAVaultError:
+                raise
+            except (VaultError, OSError) as error:
                 # The newest should be there, and says best what is wrong.
                 trouble = trouble or error
         assert trouble is not None

@@ -11,6 +11,7 @@ from vault.bundle import Items
 from vault.codec import Value
 from vault.errors import NoIdentityMatchError, VaultError
 from vault.event import Event
+from vault.naming import names_of
 from vault.vault import Vault
 
 __all__ = [
@@ -75,10 +76,8 @@ def items_of(vault: Vault, bundle: bytes) -> Items | None:
 
 
 def member_names(vault: Vault) -> dict[bytes, str]:
-    """Return the names that members were admitted under, by Ed25519 key, where they are open."""
-    names = {}
-    for key, member in vault.state.members.items():
-        name = fields_of(vault, vault.event(member.admitted)).text("member.name")
-        if name:
-            names[key] = name
-    return names
+    """Return what members are called, by Ed25519 key: the newest of the names that each was
+    admitted under and that are open.
+    """
+    found = ((key, names_of(vault, member)) for key, member in vault.state.members.items())
+    return {key: names[0] for key, names in found if names}

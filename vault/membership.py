@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, final
 
 from vault import age
@@ -22,10 +22,13 @@ from vault.custody import BundleState, Epoch, Member, State
 from vault.draft import Draft
 from vault.errors import CustodyError, NotFoundError
 from vault.event import EVENT_TYPES, Event, Role
-from vault.identity import Card, Identity, ProvenKeys, PublicKeys
+from vault.expected import ExpectedFile, expected_files
+from vault.identity import Card, Identity, PublicKeys
 from vault.keyring import format_epoch_file
 from vault.layout import epoch_name, history_name
-from vault.looking import Seen, fields_of
+from vault.looking import Seen
+from vault.naming import admissions_of
+from vault.replacement import Replacements
 from vault.vault import Vault
 
 __all__ = [
@@ -89,7 +92,8 @@ class Removal:
 @dataclass(frozen=True, slots=True)
 class Granting:
     """What a grant did: ``epochs`` (oldest first) are open to ``member`` now, ``closed`` not yet;
-    ``bundles`` are those, destroyed ones apart, that it opened.
+    ``bundles`` are those, destroyed ones apart, that it opened, and ``said`` is the number of the
+    last event whose private fields it opened, if there is one.
     """
 
     event: Event
@@ -97,6 +101,7 @@ class Granting:
     epochs: tuple[Epoch, ...]
     closed: tuple[Epoch, ...]
     bundles: tuple[BundleState, ...]
+    said: int | None
 
 
 def admit(
@@ -230,9 +235,13 @@ def grant_history(
     key = member.keys.ed25519
     named = frozenset(epochs) if epochs is not None else None
     given: list[Epoch] = []
+    given_files: list[ExpectedFile] = []
 
     def build() -> Sequence[Draft]:
         given[:] = _to_grant(vault, key, named)
+        given_files[:] = _encrypted_to(vault, given)
+        if named is None and not given_files:
+            raise CustodyError("history-open", "history.granted", key.hex())
         keyring, state = vault.keyring, vault.state
         newest_first = [(one.id, keyring.identity_of(one.id, state)) for one in reversed(given)]
         recipient = member.keys.recipient
@@ -259,6 +268,9 @@ def grant_history(
         epochs=tuple(given),
         closed=_closed(state, key),
         bundles=_sealed_to(state, given),
+        said=max(
+            (file.seq for file in given_files if file.name.startswith("fields/")), default=None
+        ),
     )
 
 
@@ -267,13 +279,11 @@ def checks_of(vault: Vault) -> dict[bytes, Seen]:
     the fingerprint was checked, where they are open to this identity.
     """
     found: dict[bytes, Seen] = {}
-    if vault.identity is None:
-        return found
-    for event in vault.events():
-        if event.type == "member.admitted":
-            seen = fields_of(vault, event)
-            if seen.text("fingerprint.checked_how"):
-                found[ProvenKeys.from_data(event.data["keys"]).keys.ed25519] = seen
+    for key, member in vault.state.members.items():
+        for fields in admissions_of(vault, member):
+            if fields.get("fingerprint.checked_how"):
+                found[key] = Seen("open", dict(fields))
+                break
     return found
 
 
@@ -344,6 +354,19 @@ def _closed(state: State, key: bytes) -> tuple[Epoch, ...]:
 def _sealed_to(state: State, epochs: Iterable[Epoch]) -> tuple[BundleState, ...]:
     ids = {epoch.id for epoch in epochs}
     return tuple(bundle for bundle in _there(state) if bundle.key_file.epoch in ids)
+
+
+def _encrypted_to(vault: Vault, epochs: Iterable[Epoch]) -> list[ExpectedFile]:
+    """Return the files that are there and encrypted to these epochs, with the events that logged
+    them first.
+    """
+    ids = {epoch.id for epoch in epochs}
+    files = expected_files(vault.events(), vault.state, Replacements(vault.store))
+    return [
+        replace(file, seq=files[file.first].seq)
+        for file in files.values()
+        if file.epoch in ids and not file.destroyed
+    ]
 
 
 def _there(state: State) -> tuple[BundleState, ...]:

@@ -5,53 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, final
+from typing import final
 
 from vault import age
-from vault.bundle import Item, Items, PartsReader, check_bag, parse_bundle_key, read_items
+from vault.bundle import Item, Items, PartsReader, check_bag, read_items
 from vault.codec import Value
-from vault.commitment import FIELDS_LABEL, Field, fields_root, items_root
-from vault.custody import BundleState, State
+from vault.commitment import items_root
+from vault.custody import BundleState
 from vault.errors import DigestMismatchError, FormatError, NotFoundError, ProofError, StateError
-from vault.event import MAX_FIELDS_FILE, Event, FieldsHeader, parse_fields_file
-from vault.keyring import Keyring
-from vault.layout import bundle_key_name, fields_name
 from vault.pipeline import Buffer, SizedReader
 from vault.storage import Store
 
-__all__ = ["BundleReading", "ItemReader", "bundle_identity", "read_fields"]
-
-_MAX_KEY_FILE: Final = 4096
-_MAX_FIELDS: Final = MAX_FIELDS_FILE + MAX_FIELDS_FILE // 8
-"""The longest plaintext of a fields file, with its padding."""
-
-
-def bundle_identity(
-    store: Store, keyring: Keyring, bundle: BundleState, state: State
-) -> age.HybridIdentity:
-    """Return the identity that opens a bundle's parts; the keyring's errors otherwise."""
-    file = bundle.key_file
-    name = bundle_key_name(bundle.id, file.epoch, file.sha256)
-    plaintext = keyring.open_file(name, file, state, _MAX_KEY_FILE)
-    return parse_bundle_key(plaintext, bundle.key)
-
-
-def read_fields(keyring: Keyring, event: Event, state: State) -> tuple[Field, ...]:
-    """Return the private fields of an event that has some.
-
-    Raises the errors of :meth:`Keyring.open_file`, ``FormatError``, or ``ProofError`` for fields
-    that are not those that the event commits to.
-    """
-    assert event.sealed is not None
-    where = fields_name(event.sealed.sha256)
-    plaintext = keyring.open_file(where, event.sealed, state, _MAX_FIELDS)
-    try:
-        fields = parse_fields_file(plaintext, FieldsHeader.of(event))
-    except FormatError as error:
-        raise error.at(where) from None
-    if fields_root(FIELDS_LABEL, fields) != event.fields:
-        raise ProofError("fields", "not those that the event commits to", where)
-    return fields
+__all__ = ["BundleReading", "ItemReader"]
 
 
 @final

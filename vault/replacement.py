@@ -121,6 +121,20 @@ class Replacements:
             self._read[rekeying.manifest] = known
         return known
 
+    def epochs_of(self, name: str, file: SealedFile, seq: int, state: State) -> frozenset[bytes]:
+        """Return the epochs that a file, which event ``seq`` logged as ``name``, must be there for:
+        those of the forms that no pruned rekeying let go of.
+
+        Raises what :meth:`of` does.
+        """
+        epochs = [file.epoch]
+        for rekeying in state.rekeyings.values():
+            if rekeying.seq > seq and name in self.of(rekeying):
+                if rekeying.pruned is not None:
+                    epochs.clear()
+                epochs.append(rekeying.epoch)
+        return frozenset(epochs)
+
     def places(
         self, name: str, file: SealedFile, state: State
     ) -> Iterator[tuple[str, SealedFile] | VaultError]:

@@ -220,11 +220,8 @@ class SealWriter:
             self._stage.abort()
 
     def _write_key_file(self, sealed: Sealed) -> None:
-        state = self._state()
-        assert state.newest is not None
-        data, self._key_file = seal_to_epoch(
-            format_bundle_key(sealed.identity), state.epochs[state.newest]
-        )
+        epoch = self._state().open_epoch()
+        data, self._key_file = seal_to_epoch(format_bundle_key(sealed.identity), epoch)
         name = key_name_in_bundle(self._key_file.epoch, self._key_file.sha256)
         with self._stage.create(name) as writer:
             writer.write(data)
@@ -235,13 +232,11 @@ class SealWriter:
         sealed, key_file = self.sealed, self._key_file
         assert sealed is not None
         assert key_file is not None
-        assert state.newest is not None
-        if key_file.epoch != state.newest:
+        epoch = state.open_epoch()
+        if key_file.epoch != epoch.id:
             # Another writer opened an epoch since the key file was written.
             old = bundle_key_name(self.id, key_file.epoch, key_file.sha256)
-            data, key_file = seal_to_epoch(
-                format_bundle_key(sealed.identity), state.epochs[state.newest]
-            )
+            data, key_file = seal_to_epoch(format_bundle_key(sealed.identity), epoch)
             new = bundle_key_name(self.id, key_file.epoch, key_file.sha256)
             with self._store.create(new) as writer:
                 writer.write(data)

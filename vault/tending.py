@@ -36,8 +36,8 @@ class Condition:
     """How a vault's place is.
 
     ``medium`` is what :meth:`Store.describe` said at first. ``pending``: a commit that was signed
-    and not put in place, and what came of it (``torn``: not a sound one; the next writer replaces
-    it). ``swept`` entries of dead writers were removed from ``tmp/``. ``deleted`` files were, of
+    and not put in place, and what came of it (``torn``: not a sound one, or against the rules; the
+    next writer replaces it). ``swept`` entries of dead writers were removed from ``tmp/``. ``deleted`` files were, of
     those that destroyed bundles, pruned rekeyings and shredded epochs had left; ``undeleted`` are
     the names of those that still wait for it. ``leftovers`` are the names of files that no event
     calls for. ``clock`` is this machine's, ``last_time`` that of the newest

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import final
 
 from vault.codec import Packable
-from vault.consent import check_consent, consent_of
+from vault.consent import check_covered
 from vault.custody import Policy, State
 from vault.deletion import finish_quietly, is_unfinished
 from vault.draft import Clock, Draft, Random, commit_event_fields, exact_time
@@ -316,9 +316,11 @@ class Vault(View):
 
     def check_may(self, type_name: str) -> None:
         """Raise ``CustodyError`` if this identity's roles do not allow such events at all."""
-        member = self.state.member(self._identity().ed25519)
+        member = self.state.members.get(self._identity().ed25519)
         if member is None:
             raise CustodyError("not-a-member", type_name)
+        if not member.active:
+            raise CustodyError("removed-member", type_name, str(member.removed))
         if not member.roles & set(EVENT_TYPES[type_name].writers):
             raise CustodyError("role", type_name, ", ".join(sorted(member.roles)))
 
@@ -382,7 +384,7 @@ class Vault(View):
 
         def build() -> Sequence[Draft]:
             # Consent may have been withdrawn a moment ago, on another machine.
-            check_consent(consent_of(self, reading.bundle.id), "bundle.opened", values)
+            check_covered(self, reading.bundle.id, "bundle.opened", values)
             return [draft]
 
         self.commit(build)

@@ -14,10 +14,11 @@ from vault.commitment import values_of
 from vault.custody import Breach, BundleState, State
 from vault.errors import AmbiguousError, NoIdentityMatchError, NotFoundError, StateError
 from vault.event import Event
+from vault.forms import bundle_identity, read_fields
 from vault.identity import Identity
 from vault.keyring import Keyring
 from vault.log import Log
-from vault.reading import BundleReading, bundle_identity, read_fields
+from vault.reading import BundleReading
 from vault.storage import Store
 from vault.tlog.merkle import HashReader
 
@@ -117,8 +118,7 @@ class View:
         known = self.bundle(bundle)
         if known.destroyed is not None:
             raise StateError(known.id.hex(), "destroyed")
-        keyring = self.keyring
-        identity = bundle_identity(self.store, keyring, known, self.state)
+        identity = bundle_identity(self.keyring, known, self.state)
         return BundleReading(self.store, known, identity, self.fields(self.event(known.seq)))
 
     def _identity(self) -> Identity:

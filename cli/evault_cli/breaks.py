@@ -72,12 +72,15 @@ def assume_command(
             shown = People(vault).shown(key)
             nothing = f"{shown} holds nothing that custody could be assumed of."
             chosen = all_of(assumable(vault, key), nothing, f"as {shown} can answer for it")
+        people = People(vault)
+        before = dict.fromkeys(vault.state.bundles[one].holder for one in chosen)
+        givers = ", ".join(people.shown(one) for one in before)
         events = assume(vault, chosen, authority=authority, reason=reason, fields=fields)
         emit_events(session, vault, events)
         me = vault.state.members[identity.ed25519]
     say(
-        f"Assumed custody of {count(len(events), 'bundle')}, without the signature of the one "
-        "before: the chain says so. From now on you are answerable."
+        f"Assumed custody of {count(len(events), 'bundle')} from {givers}, without the signature "
+        "of the one before: the chain says so. From now on you are answerable."
     )
     if "custodian" not in me.roles:
         say("You are no custodian: you can't hand on what you hold, unless you admit yourself so.")
@@ -122,13 +125,20 @@ def interrupt_command(
         people = People(vault)
         holders = dict.fromkeys(vault.state.bundles[one].holder for one in chosen)
         shown = ", ".join(people.shown(one) for one in holders)
+        others = [one for one in holders if one != identity.ed25519]
+        apart = ", ".join(people.shown(one) for one in others)
     number = count(len(events), "bundle")
     if cause == "returned":
         say(f"Recorded the return of {number}. Answerable again: {shown}. Check what came back: "
             "`evault verify --record`.")  # fmt: skip
+        return
+    if others:
+        # Whoever has the bundle in hand must hear of what was said of them.
+        said = f"{shown} can't answer for {number} now. You do not hold it. If {apart} can, they "
+        said += "record that: "
     else:
-        say(
-            f"Recorded: nobody can answer for {number} now. Once back, record that: `evault "
-            "interrupt --cause returned`. If another is to answer meanwhile, an owner does "
-            "`evault assume`."
-        )
+        said = f"nobody can answer for {number} now. Once back, record that: "
+    back = "`evault interrupt VAULT BUNDLE --cause returned --reason TEXT`"
+    assumed = "`evault assume VAULT BUNDLE --authority TEXT --reason TEXT`"
+    advice = f"{back}. If another is to answer meanwhile, an owner does {assumed}."
+    say(f"Recorded: {said}{session.filled(advice, *chosen)}")

@@ -61,7 +61,7 @@ def custody_command(
     dispute in a sentence. All of it can be told without a key but what was said privately, which
     shows to a reader. Times are those that their authors' clocks claimed.
     """
-    from vault.chain import accounts_of
+    from vault.chain import accounts_of, clocks_of
 
     if every == (bundle is not None):
         raise RefusedError("Name one BUNDLE, or give --all for every bundle; not both.")
@@ -78,10 +78,11 @@ def custody_command(
             emit_json({**shared, **(records[0] if not every else {"bundles": records})})
             sealed = any(_has_sealed(account) for account in told)
         else:
+            clocks = clocks_of(vault)
             for number, account in enumerate(accounts):
                 if number:
                     out()
-                _show(vault, account, people)
+                _show(vault, account, people, clocks)
                 sealed |= _has_sealed(account)
             if bundles:
                 _show_limits(vault)
@@ -101,14 +102,35 @@ def _has_sealed(account: Account) -> bool:
 
 # --- who was answerable -------------------------------------------------------------------------
 
+Clocks = tuple[tuple[int, int], ...]
+"""The first events of the policies' clocks, and these in seconds."""
 
-def _show(vault: Vault, account: Account, people: People) -> None:
+
+def _coarse(account: Account, clocks: Clocks) -> str:
+    """Return what coarse public times mean for the table; nothing where no time of it is coarse."""
+    last = max((link.event.seq for link in account.links), default=-1)
+    told = [one for one in clocks if one[0] <= last]
+    while told and told[0][1] == 1:
+        del told[0]
+    if not told:
+        return ""
+    steps = [f"event {start} on, public times are to {clock} s" for start, clock in told]
+    return (
+        f"From {'; from '.join(steps)}: an end can read as earlier than its beginning. The numbers "
+        "of the events give the order."
+    )
+
+
+def _show(vault: Vault, account: Account, people: People, clocks: Clocks) -> None:
     words = Words(account, people)
     out(f"Bundle {account.bundle.id.hex()}")
     out()
     rows = sorted([*_tenure_rows(account, words), *_gap_rows(account, words)])
     headers = ("Answerable", "From", "Until", "How it began", "Signed by")
     table(headers, [row for _, row in rows])
+    coarse = _coarse(account, clocks)
+    if coarse:
+        paragraph(coarse)
     for tenure in account.tenures:
         if tenure.began != "sealed":
             _show_handover(tenure, account, words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -190,7 +191,8 @@ _PENDING: Final = {
     "none": "nothing is unfinished",
     "finished": "a step that was signed and interrupted is now finished",
     "not-finished": "a step is signed and not finished: it needs a medium that can be written",
-    "torn": "a step was interrupted before it counted; the next one who writes clears it away",
+    "torn": "a step was interrupted before it counted, or may not count; the next one who writes "
+    "clears it away",
 }
 _PINS: Final = {
     "absent": "this machine has not seen the vault before",
@@ -216,6 +218,12 @@ def _clock(condition: Condition) -> str:
     return now
 
 
+def _names(names: Sequence[str]) -> str:
+    shown = [escape(name) for name in names[:_SHOWN]]
+    more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+    return "\n".join([*shown, *more]) or "nothing"
+
+
 def _show_condition(condition: Condition, session: Session) -> None:
     medium = condition.medium
     free = medium["free"]
@@ -234,11 +242,12 @@ def _show_condition(condition: Condition, session: Session) -> None:
     if medium["strangers"]:
         rows.append(("", f"{medium['strangers']} in tmp that evault did not put there"))
     if condition.trouble is None:
-        leftovers = [escape(name) for name in condition.leftovers]
-        more = [f"and {len(leftovers) - _SHOWN} more"] if len(leftovers) > _SHOWN else []
+        done = f"{count(condition.deleted, 'file')} now" if condition.deleted else ""
         rows += [
             ("Log", count(condition.size, "event")),
-            ("Left over", "\n".join([*leftovers[:_SHOWN], *more]) or "nothing"),
+            ("Deleted", done or "nothing"),
+            ("To delete", _names(condition.undeleted)),
+            ("Left over", _names(condition.leftovers)),
             ("This machine", f"{_PINS[condition.pin]} ({escape(str(session.home))})"),
         ]
     pairs(rows)
@@ -252,6 +261,8 @@ def _condition_record(condition: Condition) -> dict[str, object]:
         "clock": condition.clock,
         "size": condition.size,
         "last_time": condition.last_time,
+        "deleted": condition.deleted,
+        "undeleted": list(condition.undeleted),
         "leftovers": list(condition.leftovers),
         "pin": condition.pin,
         "trouble": condition.trouble.code if condition.trouble is not None else None,

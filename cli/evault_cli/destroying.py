@@ -39,8 +39,9 @@ _NEXT: Final[dict[NextStep, str]] = {
     "request": "This vault wants two persons for it. Ask for it first: `evault destroy VAULT "
     "BUNDLE --request --authority TEXT --reason TEXT`.",
     "approve": "It was asked for, and nobody has approved it yet: another custodian, or an owner, "
-    "does so with `evault destroy VAULT BUNDLE --approve`.",
+    "does so with `evault destroy VAULT BUNDLE --approve --authority TEXT --reason TEXT`.",
 }
+_DO: Final = "`evault destroy VAULT BUNDLE --authority TEXT --reason TEXT`"
 
 
 @click.command("destroy")
@@ -50,6 +51,11 @@ _NEXT: Final[dict[NextStep, str]] = {
 @click.option("--reason", metavar="TEXT", help="Why.")
 @click.option("--request", "request", is_flag=True, help="Only ask for it.")
 @click.option("--approve", "approve", is_flag=True, help="Approve what another asked for.")
+@click.option(
+    "--incomplete",
+    is_flag=True,
+    help="Even if a list of re-encrypted files is damaged: private fields may stay behind.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask at the terminal.")
 @circumstance_options
 @vault_options
@@ -62,6 +68,7 @@ def destroy_command(
     reason: str | None,
     request: bool,
     approve: bool,
+    incomplete: bool,
     yes: bool,
 ) -> None:
     """Destroy a bundle that you hold: its evidence, its keys, and what is said of it in private.
@@ -79,6 +86,8 @@ def destroy_command(
         raise RefusedError(
             "Destroying can't be undone, and there is no terminal to ask at: add --yes to do it."
         )
+    if len(bundle.strip()) < _TYPED:
+        raise RefusedError(f"Give at least {_TYPED} digits of the id: another bundle may begin so.")
     identity = session.identity()
     with session.vault(path, identity) as vault:
         known = bundle_of(vault, bundle)
@@ -87,7 +96,7 @@ def destroy_command(
         elif approve:
             _approve(session, vault, known, fields)
         else:
-            _destroy(session, vault, known, fields, yes=yes)
+            _destroy(session, vault, known, fields, incomplete=incomplete, yes=yes)
 
 
 def _request(
@@ -97,7 +106,8 @@ def _request(
 
     event = request_destruction(vault, bundle.id, fields=fields)
     _emit(session, vault, bundle, event.seq)
-    say(f"Asked for, as event {event.seq}. Nothing is deleted. {_NEXT['approve']}")
+    step = session.filled(_NEXT["approve"], bundle.id)
+    say(f"Asked for, as event {event.seq}. Nothing is deleted. {step}")
 
 
 def _approve(
@@ -120,7 +130,7 @@ def _approve(
     _emit(session, vault, bundle, event.seq)
     say(
         f"Approved, as event {event.seq}. Nothing is deleted until the holder, "
-        f"{people.shown(bundle.holder)}, destroys it: `evault destroy VAULT BUNDLE`."
+        f"{people.shown(bundle.holder)}, destroys it: {session.filled(_DO, bundle.id)}."
     )
 
 
@@ -140,35 +150,43 @@ def _destroy(
     bundle: BundleState,
     fields: dict[str, Packable],
     *,
+    incomplete: bool,
     yes: bool,
 ) -> None:
     from vault.destruction import destroy, next_step
 
     step = next_step(vault, bundle)
     if step in _NEXT:
-        raise RefusedError(f"Nothing was destroyed. {_NEXT[step]}", STATE)
+        hint = session.filled(_NEXT[step], bundle.id)
+        raise RefusedError(f"Nothing was destroyed. {hint}", STATE)
     if not yes and step != "nothing":
-        _ask(bundle)
-    done = destroy(vault, bundle.id, fields=fields)
+        _ask(vault, bundle)
+    done = destroy(vault, bundle.id, fields=fields, incomplete=incomplete)
     people = People(vault)
     if session.json:
         emit_json(_record(vault, done, people))
     else:
-        _show(done, people)
+        _show(session, done, people)
     _say_left(done)
 
 
-def _ask(bundle: BundleState) -> None:
-    digits = bundle.id.hex()[:_TYPED]
+def _ask(vault: Vault, bundle: BundleState) -> None:
+    from vault.looking import fields_of
+
+    people, seen = People(vault), fields_of(vault, vault.event(bundle.seq))
     say(f"This destroys bundle {bundle.id.hex()}. Nobody can take it back.")
-    typed: str = click.prompt(
-        f"Type its first {_TYPED} digits", default="", show_default=False, err=True
-    )
-    if typed.strip().lower() != digits:
+    if seen.state == "open":
+        say(f"  title: {escape(seen.text('title')) or 'none'}")
+    say(f"  holder: {people.shown(bundle.holder)}")
+    if bundle.request is not None:
+        say(f"  requested by: {people.shown(vault.event(bundle.request[0]).actor)}")
+    if bundle.approval is not None:
+        say(f"  approved by: {people.shown(vault.event(bundle.approval).actor)}")
+    if not prompt.typed(bundle.id.hex()[:_TYPED]):
         raise RefusedError("Those are not its digits. Nothing was destroyed.")
 
 
-def _show(done: Destruction, people: People) -> None:
+def _show(session: Session, done: Destruction, people: People) -> None:
     event = done.event
     others = ", ".join(str(seq) for seq in done.events)
     pairs(
@@ -176,6 +194,10 @@ def _show(done: Destruction, people: People) -> None:
             ("Destroyed", done.bundle.id.hex()),
             ("Event", f"{event.seq}, {utc(event.time)}, {people.shown(event.actor)}"),
             ("Deleted", count(done.deletion.deleted, "file")),
+            *(
+                [("Cleared", f"{count(done.cleared, 'file')} of interrupted work")]
+                * bool(done.cleared)
+            ),
         ]
     )
     out()
@@ -195,7 +217,10 @@ def _show(done: Destruction, people: People) -> None:
         out()
         paragraph(
             "The vault's readers can still open a copy of what was deleted. To end that: "
-            + ", ".join(f"`evault rekey VAULT --shred-epoch {one.hex()}`" for one in done.epochs)
+            + ", ".join(
+                session.filled(f"`evault rekey VAULT --shred-epoch {one.hex()}`")
+                for one in done.epochs
+            )
             + "."
         )
 
@@ -212,6 +237,9 @@ def _record(vault: Vault, done: Destruction, people: People) -> dict[str, object
         "event": done.event.seq,
         "deleted": done.deletion.deleted,
         "undeleted": list(done.deletion.undone),
+        "withheld": list(done.deletion.withheld),
+        "unread": list(done.deletion.unread),
+        "cleared": done.cleared,
         "remains": {"events": list(done.events), "stated": list(done.stated)},
         "elsewhere": {
             "events": [
@@ -233,6 +261,19 @@ def _record(vault: Vault, done: Destruction, people: People) -> dict[str, object
 
 def _say_left(done: Destruction) -> None:
     leftovers, undone = done.deletion.leftovers, done.deletion.undone
+    withheld, unread = done.deletion.withheld, done.deletion.unread
+    if unread:
+        say(
+            f"Private fields of this bundle may have stayed: {count(len(unread), 'list')} of "
+            f"re-encrypted files can't be read, such as {escape(unread[0])}. Once it is put back "
+            "from a good copy, `evault doctor` deletes them."
+        )
+    if withheld:
+        say(
+            f"Not deleted: {count(len(withheld), 'other file')} that should be gone, such as "
+            f"{escape(withheld[0])}: what took its place, or what else it opens, is damaged. "
+            "`evault verify` says what."
+        )
     if leftovers:
         say(
             f"{count(len(leftovers), 'file')} in this vault that no event calls for: interrupted "

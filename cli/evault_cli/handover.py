@@ -104,7 +104,7 @@ def release_command(
             consent_unchecked=[one.hex() for one in result.unchecked],
             consent_overridden=[one.hex() for one in result.overridden],
         )
-        _say_released(vault, result, people.shown(member), ends)
+        _say_released(session, vault, result, people.shown(member), ends)
 
 
 def _expiry(text: str, now: int) -> int:
@@ -124,15 +124,17 @@ def _expiry(text: str, now: int) -> int:
     return end
 
 
-def _say_released(vault: Vault, result: Releasing, shown: str, ends: str | None) -> None:
+def _say_released(
+    session: Session, vault: Vault, result: Releasing, shown: str, ends: str | None
+) -> None:
     number = len(result.events)
     until = f", until {ends}" if ends is not None else ""
     say(f"Released {count(number, 'bundle')} to {shown}{until}.")
     ids = [one.bundle for one in result.events if one.bundle is not None]
     named = " ".join(one.hex()[:DIGITS] for one in ids) if number <= MOST_NAMED else "--all"
     say(
-        "You stay answerable until it is accepted, which they do with: evault accept VAULT "
-        f"{named} --place TEXT --condition TEXT"
+        "You stay answerable until it is accepted, which they do with: evault accept "
+        f"{session.filled('VAULT')} {named} --place TEXT --condition TEXT"
     )
     say(
         "Nothing was sent. Hand over what carries this vault itself, the stick or the disk: "

@@ -322,6 +322,17 @@ def _in_vault(error: BaseException, session: Session, where: str) -> Saying | No
     return None
 
 
+def _usage(error: click.ClickException) -> str:
+    """Return in one line what click says of a command line."""
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        choice = error.param.type
+        if isinstance(choice, click.Choice):
+            *first, last = map(str, choice.choices)
+            name = error.param.get_error_hint(error.ctx) if error.ctx is not None else ""
+            return f"Missing option {name}: {', '.join(first)} or {last}."
+    return escape(error.format_message())
+
+
 def _failed(error: BaseException, session: Session) -> int:
     """Say in one sentence what went wrong, and what came of it; return the exit code."""
     if os.environ.get("EVAULT_DEBUG") == "1":
@@ -338,12 +349,14 @@ def _failed(error: BaseException, session: Session) -> int:
         return USAGE
     if isinstance(error, click.ClickException):
         path = getattr(getattr(error, "ctx", None), "command_path", "evault")
-        say(f"{path}: {escape(error.format_message())} `{path} --help` says how.")
+        say(f"{path}: {_usage(error)} `{path} --help` says how.")
         return error.exit_code
     for kind, status, saying in TABLE:
         if isinstance(error, kind):
             where = _where(error, session)
             problem, advice = _in_vault(error, session, where) or saying(error)
+            bundle = getattr(error, "bundle", None)
+            advice = session.filled(advice, *([bundle] if isinstance(bundle, bytes) else []))
             text = f"{where}: {problem}." if where else f"{problem}."
             say(f"evault: {escape(' '.join(filter(None, (text, session.outcome(), advice))))}")
             known = _MEDIA.get(error.errno or 0) if isinstance(error, OSError) else None

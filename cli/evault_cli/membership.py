@@ -92,15 +92,24 @@ def admit_command(
         _introduce(subject, people)
         if _HOW not in fields and vault.state.member(key) is None:
             fields[_HOW] = _OWN if card is None else _ask_how()
+        if fields.get(_HOW) == _NOT_CHECKED:
+            say(_UNCOMPARED)
         result = admit(vault, subject, roles, history=not no_history, fields=fields)
         if session.json:
             emit_json(_admission_record(vault, result, people, fields))
         else:
             out(str(result.events[0].seq))
-        _say_admitted(result, people, fields, no_history=no_history)
+        _say_admitted(session, result, people, no_history=no_history)
 
 
 _HOW: Final = "fingerprint.checked_how"
+_TRIES: Final = 3
+_NO_ANSWER: Final = frozenset(("yes", "no"))
+_UNCOMPARED: Final = (
+    "Warning: nobody compared this fingerprint with its owner. If the card was exchanged on its "
+    "way, somebody else is admitted. Compare it by voice, then record that with `evault admit`, "
+    "the same roles and --checked TEXT; or `evault remove` them."
+)
 
 
 def _check_fields(
@@ -150,18 +159,24 @@ def _ask_how() -> str:
             "Say how you compared this fingerprint with its owner, --checked TEXT, or that you did "
             "not, --not-checked. Nothing was added."
         )
-    answer: str = click.prompt(
-        "How did you compare it with its owner (Enter alone: not compared)",
-        default="",
-        show_default=False,
-        err=True,
+    question = (
+        "Is this the fingerprint its owner read to you? Type how you compared it (such as: by "
+        "phone), or 'not compared' to admit all the same; Ctrl-C stops."
     )
-    return typed_text("How it was compared", answer) if answer.strip() else _NOT_CHECKED
+    for _ in range(_TRIES):
+        answer: str = click.prompt(
+            question, default="", show_default=False, prompt_suffix="\n> ", err=True
+        )
+        said = answer.strip().strip("'").casefold()
+        if said == "not compared":
+            return _NOT_CHECKED
+        if len(said) > 1 and said not in _NO_ANSWER:
+            return typed_text("How it was compared", answer)
+        question = "Type in words how you compared it, or 'not compared'; Ctrl-C stops."
+    raise RefusedError("It was not said how the fingerprint was compared. Nothing was added.")
 
 
-def _say_admitted(
-    result: Admission, people: People, fields: dict[str, Packable], *, no_history: bool
-) -> None:
+def _say_admitted(session: Session, result: Admission, people: People, *, no_history: bool) -> None:
     key = result.member.keys.ed25519
     shown, now = people.shown(key), ", ".join(sorted(result.member.roles))
     number = result.events[0].seq
@@ -175,21 +190,14 @@ def _say_admitted(
     if result.epoch is not None:
         say(f"Only these can open what is sealed from now on: {_names(people, result.readers)}.")
     if "reader" in result.member.roles - (result.before or frozenset()):
-        _say_history(result, shown, no_history=no_history)
+        say(session.filled(_history(result, shown, no_history=no_history)))
     if result.before is not None and "owner" in result.before:
-        _say_owners(result.owners, people)
-    if fields.get(_HOW) == _NOT_CHECKED:
-        say(
-            "Warning: nobody compared this fingerprint with its owner. If the card was exchanged "
-            "on its way, somebody else was admitted. Compare it by voice, then record that with "
-            "`evault admit`, the same roles and --checked TEXT; or `evault remove` them."
-        )
+        _say_owners(session, result.owners, people)
 
 
-def _say_history(result: Admission, shown: str, *, no_history: bool) -> None:
+def _history(result: Admission, shown: str, *, no_history: bool) -> str:
     if not result.closed:
-        say("What was sealed before is open to them as well.")
-        return
+        return "What was sealed before is open to them as well."
     if no_history:
         why = "as asked"
     elif result.epoch is not None and result.epoch.history:
@@ -197,17 +205,20 @@ def _say_history(result: Admission, shown: str, *, no_history: bool) -> None:
     else:
         why = "because it is not yours to open"
     bundles = count(len(result.closed_bundles), "bundle")
-    say(
+    digits = result.member.keys.fingerprint.hex()[:16]
+    return (
         f"What was sealed before stays closed to {shown}, {why}: {bundles}, and what was said "
-        "privately then. A reader who can open it may open it to them too, with `evault grant`."
+        "privately then. A reader who can open it may open it to them too, with `evault grant "
+        f"VAULT {digits}`."
     )
 
 
-def _say_owners(owners: tuple[bytes, ...], people: People) -> None:
+def _say_owners(session: Session, owners: tuple[bytes, ...], people: People) -> None:
     if len(owners) == 1:
+        another = session.filled("`evault admit VAULT CARD --role owner` makes another.")
         say(
             f"Warning: one owner is left, {people.shown(owners[0])}. Without that identity nobody "
-            "can be admitted or removed: `evault admit VAULT CARD --role owner` makes another."
+            f"can be admitted or removed: {another}"
         )
 
 
@@ -269,7 +280,7 @@ _REKEY: Final = (
 )
 @click.option(
     "--doubtful-from",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**53),
     metavar="SEQ",
     help="From this event on, what that key signed is called doubtful; public, said once only.",
 )
@@ -302,10 +313,12 @@ def remove_command(
             emit_json(_removal_record(vault, result, people, doubtful_from))
         else:
             out(str(result.events[0].seq))
-        _say_removed(result, people, cause, doubtful_from)
+        _say_removed(session, result, people, cause, doubtful_from)
 
 
-def _say_removed(result: Removal, people: People, cause: Cause, doubtful_from: int | None) -> None:
+def _say_removed(
+    session: Session, result: Removal, people: People, cause: Cause, doubtful_from: int | None
+) -> None:
     say(f"Removed, as event {result.events[0].seq}: {people.shown(result.member.keys.ed25519)}.")
     if result.epoch is not None:
         say(f"Only these can open what is sealed from now on: {_names(people, result.readers)}.")
@@ -318,19 +331,22 @@ def _say_removed(result: Removal, people: People, cause: Cause, doubtful_from: i
         events = count(result.disputed, "event")
         say(f"From event {doubtful_from} on, what that key signed is disputed: {events}.")
     if result.held:
+        ids = [bundle.id for bundle in result.held]
+        assume = "`evault assume VAULT BUNDLE --authority TEXT --reason TEXT`"
         say(
-            f"It still answers for {_bundles(result.held)}: an owner takes each over with "
-            "`evault assume VAULT BUNDLE`."
+            f"It still answers for {_bundles(result.held)}: an owner takes over with "
+            f"{session.filled(assume, *ids)}."
         )
     if result.released:
+        ids = [bundle.id for bundle in result.released]
         say(
             f"Released to it, and never accepted: {_bundles(result.released)}; their holders take "
-            "them back with `evault recall VAULT BUNDLE`."
+            f"them back with {session.filled('`evault recall VAULT BUNDLE`', *ids)}."
         )
     if result.open:
         say(f"{_ADVICE[cause]} That is {_bundles(result.open)}.")
         say(_REKEY)
-    _say_owners(result.owners, people)
+    _say_owners(session, result.owners, people)
 
 
 def _bundles(bundles: tuple[BundleState, ...]) -> str:
@@ -384,7 +400,10 @@ def grant_command(session: Session, place: Path, member: str, reason: str | None
         else:
             out(str(result.event.seq))
         shown = people.shown(known.keys.ed25519)
-        say(f"Granted, as event {result.event.seq}: {_bundles(result.bundles)} to {shown}.")
+        what = [_bundles(result.bundles)] if result.bundles else []
+        if result.said is not None:
+            what.append(f"what was said privately in events before event {result.said + 1}")
+        say(f"Granted, as event {result.event.seq}: {', and '.join(what)}, to {shown}.")
         if result.closed:
             say("Not all: some of what was sealed before is closed to you as well.")
 

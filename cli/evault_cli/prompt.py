@@ -12,7 +12,14 @@ import click
 from evault_cli.refusal import RefusedError
 from evault_cli.render import escape, is_terminal, say
 
-__all__ = ["ask", "can_ask", "new_passphrase", "read_passphrase_fd", "read_passphrase_file"]
+__all__ = [
+    "ask",
+    "can_ask",
+    "new_passphrase",
+    "read_passphrase_fd",
+    "read_passphrase_file",
+    "typed",
+]
 
 _MAX_SIZE: Final = 4096
 _WORDS: Final = 6
@@ -52,6 +59,13 @@ def ask(label: str) -> bytes:
     """Ask at the terminal, without echo; Enter alone gives nothing."""
     text: str = click.prompt(label, default="", show_default=False, hide_input=True, err=True)
     return text.encode("utf-8", "surrogateescape")
+
+
+def typed(digits: str) -> bool:
+    """Ask for the first digits of what will be lost; return whether they were typed."""
+    question = f"Type its first {len(digits)} digits"
+    answer: str = click.prompt(question, default="", show_default=False, err=True)
+    return answer.strip().lower() == digits
 
 
 def new_passphrase() -> bytes:

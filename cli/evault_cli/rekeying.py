@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from evault_cli import prompt
 from evault_cli.many import VAULT, stated
 from evault_cli.refusal import ALTERED, MEDIUM, RefusedError
 from evault_cli.render import count, emit_json, escape, out, pairs, progress, say, table
@@ -17,11 +19,12 @@ if TYPE_CHECKING:
     from vault import Event, Vault
     from vault.codec import Packable
     from vault.deletion import Deletion
-    from vault.rekeying import NextStep, ShredStep, Standing, Trouble
+    from vault.rekeying import NextStep, Shredding, ShredStep, Standing, Trouble
 
 __all__ = ["rekey_command"]
 
 _MOST_SHOWN: Final = 10
+_TYPED: Final = 8
 _NEXT: Final[dict[NextStep | ShredStep, str]] = {
     "rekey": "A reader encrypts them again: `evault rekey VAULT`.",
     "confirm": "Another reader opens the new files: `evault rekey VAULT --confirm`.",
@@ -42,11 +45,17 @@ _NEXT: Final[dict[NextStep | ShredStep, str]] = {
 @click.option("--status", "step", flag_value="status", help="Only say where it stands.")
 @click.option("--shred-epoch", "epoch", metavar="EPOCH", help="Let a readers' key go, as an owner.")
 @click.option("--reason", metavar="TEXT", help="Why; for readers only.")
+@click.option("--yes", is_flag=True, help="With --shred-epoch: do not ask before the key goes.")
 @circumstance_options
 @vault_options
 @click.pass_obj
 def rekey_command(
-    session: Session, path: Path, step: str | None, epoch: str | None, reason: str | None
+    session: Session,
+    path: Path,
+    step: str | None,
+    epoch: str | None,
+    reason: str | None,
+    yes: bool,
 ) -> None:
     """Encrypt keys and private fields again, to the newest readers' key. Evidence stays as it is.
 
@@ -57,6 +66,8 @@ def rekey_command(
     """
     if epoch is not None and step is not None:
         raise RefusedError(f"--{step} and --shred-epoch exclude each other.")
+    if yes and epoch is None:
+        raise RefusedError("--yes goes with --shred-epoch.")
     fields = stated(session, {"reason": reason})
     if step == "status":
         identity = session.identity_if_any()
@@ -70,7 +81,7 @@ def rekey_command(
         elif step == "prune":
             _prune(session, vault, fields)
         elif epoch is not None:
-            _shred(session, vault, epoch.strip().lower(), fields)
+            _shred(session, vault, epoch.strip().lower(), fields, yes=yes)
         else:
             _rekey(session, vault, fields)
 
@@ -90,25 +101,22 @@ def _rekey(session: Session, vault: Vault, fields: dict[str, Packable]) -> None:
         done.events,
         files=done.files,
         closed=list(done.closed),
-        sealed=list(done.sealed),
         damaged=_troubles(done.damaged),
         cleared=done.cleared,
         next=stand.next,
     )
     if done.files:
         say(f"Encrypted again: {count(done.files, 'file')}. The old ones are still there.")
-    elif not (done.closed or done.sealed or done.damaged):
+    elif not (done.closed or done.damaged):
         say("Nothing to encrypt again: all is for the newest readers' key.")
     if done.closed:
         say(
             f"Left unchanged: {count(len(done.closed), 'file')} that not every reader may open "
-            f"now. {_NEXT['grant']}"
+            f"now. {session.filled(_NEXT['grant'])}"
         )
-    if done.sealed:
-        say(f"Left unchanged: {count(len(done.sealed), 'file')} that you can't open.")
     if done.damaged:
         _refuse(done.damaged, "damaged, and left unchanged", _DAMAGED)
-    _say_next(stand.next)
+    _say_next(session, stand.next)
 
 
 def _confirm(session: Session, vault: Vault, fields: dict[str, Packable]) -> None:
@@ -127,7 +135,7 @@ def _confirm(session: Session, vault: Vault, fields: dict[str, Packable]) -> Non
         next=stand.next,
     )
     if done.bad:
-        _refuse(done.bad, "with faults, so nothing was confirmed", _MEND)
+        _refuse(done.bad, "with faults, so nothing was confirmed", session.filled(_MEND))
     if done.events:
         say(f"Confirmed: {count(done.files, 'new file')} opened, and all are right.")
     elif done.own:
@@ -135,7 +143,7 @@ def _confirm(session: Session, vault: Vault, fields: dict[str, Packable]) -> Non
         return
     else:
         say("There is nothing to confirm.")
-    _say_next(stand.next)
+    _say_next(session, stand.next)
 
 
 def _prune(session: Session, vault: Vault, fields: dict[str, Packable]) -> None:
@@ -151,23 +159,35 @@ def _prune(session: Session, vault: Vault, fields: dict[str, Packable]) -> None:
         deleted=done.deletion.deleted,
         undeleted=list(done.deletion.undone),
         bad=_troubles(done.bad),
+        closed=list(done.closed),
         unconfirmed=len(done.unconfirmed),
         next=stand.next,
     )
     if done.deletion.deleted:
         say(f"Deleted: {count(done.deletion.deleted, 'old file')}.")
-    elif not (done.bad or done.unconfirmed or done.deletion.undone):
+    elif not (done.bad or done.closed or done.unconfirmed or done.deletion.undone):
         say("There is nothing to delete.")
+    if done.closed:
+        say(
+            f"Old files were left, of {count(len(done.closed), 'new file')} closed to you: "
+            "another reader, to whom these are open, deletes the old ones."
+        )
     _check_deleted(done.deletion, done.events)
     if done.bad:
-        _refuse(done.bad, "damaged, so that no old file was deleted", _MEND)
-    _say_next(stand.next)
+        _refuse(done.bad, "with faults, so that no old file was deleted", session.filled(_MEND))
+    _say_next(session, stand.next)
 
 
-def _shred(session: Session, vault: Vault, prefix: str, fields: dict[str, Packable]) -> None:
+def _shred(
+    session: Session, vault: Vault, prefix: str, fields: dict[str, Packable], *, yes: bool
+) -> None:
     from vault.rekeying import epoch_of, shred
 
-    done = shred(vault, epoch_of(vault, prefix).id, fields=fields)
+    epoch = epoch_of(vault, prefix).id
+    done = shred(vault, epoch, fields=fields, last=yes)
+    if done.next == "done" and done.deletion is None:
+        _ask(epoch, done)
+        done = replace(shred(vault, epoch, fields=fields), opened=done.opened)
     events = [event for event in (done.opened, done.event) if event is not None]
     deletion = done.deletion
     _emit(
@@ -199,7 +219,23 @@ def _shred(session: Session, vault: Vault, prefix: str, fields: dict[str, Packab
             )
         return
     waiting = f"{count(done.files, 'file')} still need it. " if done.files else ""
-    say(f"Not shredded yet. {waiting}{_NEXT[done.next]} Then --shred-epoch again.")
+    again = f"Then `evault rekey VAULT --shred-epoch {epoch.hex()}` again."
+    say(f"Not shredded yet. {waiting}{session.filled(f'{_NEXT[done.next]} {again}')}")
+
+
+def _ask(epoch: bytes, done: Shredding) -> None:
+    opened = f" A new readers' key was made, event {done.opened.seq}." if done.opened else ""
+    if not prompt.can_ask():
+        raise RefusedError(
+            "All is ready. Destroying a readers' key can't be undone, and there is no terminal to "
+            f"ask at: add --yes to do it. Nothing was destroyed.{opened}"
+        )
+    say(f"This destroys readers' key {epoch.hex()}. Nobody can take it back.")
+    others = [one.hex() for one in done.epochs if one != epoch]
+    if others:
+        say(f"With it go: {', '.join(others)}.")
+    if not prompt.typed(epoch.hex()[:_TYPED]):
+        raise RefusedError(f"Those are not its digits. Nothing was destroyed.{opened}")
 
 
 def _check_deleted(deletion: Deletion, events: Sequence[Event]) -> None:
@@ -212,7 +248,7 @@ def _check_deleted(deletion: Deletion, events: Sequence[Event]) -> None:
         done = f"Done, event {events[-1].seq}; but " if events else ""
         raise RefusedError(
             f"{done}{count(len(deletion.undone), 'file')} could not be deleted yet, such as "
-            f"{escape(deletion.undone[0])}. `evault doctor` deletes them.",
+            f"{escape(deletion.undone[0])}. The same command again deletes them.",
             MEDIUM,
         )
 
@@ -251,7 +287,7 @@ def _status(session: Session, vault: Vault) -> None:
                 ("To delete", count(stand.undeleted, "file")),
             ]
         )
-    _say_next(stand.next)
+    _say_next(session, stand.next)
 
 
 def _standing_record(vault: Vault, stand: Standing) -> dict[str, object]:
@@ -294,8 +330,8 @@ def _emit(session: Session, vault: Vault, events: Sequence[Event], **more: objec
             out(str(event.seq))
 
 
-def _say_next(step: NextStep) -> None:
-    say(f"Next: {_NEXT[step]}" if step != "nothing" else _NEXT[step])
+def _say_next(session: Session, step: NextStep) -> None:
+    say(f"Next: {session.filled(_NEXT[step])}" if step != "nothing" else _NEXT[step])
 
 
 def _troubles(found: Sequence[Trouble]) -> list[dict[str, object]]:

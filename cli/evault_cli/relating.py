@@ -92,13 +92,24 @@ def reference_records(seen: Seen, later: Later | None) -> dict[str, object]:
     }
 
 
-def warn_of_closed(later: Later | None) -> None:
+def warn_of_closed(vault: Vault, bundle: BundleState, later: Later | None) -> None:
     """Say that there may be more, where there may."""
-    if later is not None and later.closed:
-        many = f"{later.closed:,} bundles that were sealed later are"
-        one = "A bundle that was sealed later is"
-        which = one if later.closed == 1 else many
-        say(f"{which} not open here, and may refer to this one as well.")
+    if later is None:
+        return
+    after = (one for one in vault.state.bundles.values() if one.seq > bundle.seq)
+    destroyed = sum(one.destroyed is not None for one in after)
+    closed = later.closed - destroyed
+    if closed > 0:
+        verb = "is" if closed == 1 else "are"
+        say(f"{_sealed_later(closed)} {verb} not open here, and may refer to this one as well.")
+    if destroyed:
+        verb = "was" if destroyed == 1 else "were"
+        say(f"{_sealed_later(destroyed)} {verb} destroyed, and may have referred to this one.")
+
+
+def _sealed_later(number: int) -> str:
+    one = "A bundle that was sealed later"
+    return one if number == 1 else f"{number:,} bundles that were sealed later"
 
 
 # --- vaults ---------------------------------------------------------------------------------------

@@ -101,6 +101,10 @@ _VERDICTS: Final = {
 }
 
 
+_OTHER: Final = "The old vault given is not the one that this one continues. "
+"""Before the verdict: whoever named the wrong one must not read first that all is well."""
+
+
 def _anchored(report: Report) -> str:
     matched = [ANCHORS[one.kind] for one in report.anchors if one.status == "matched"]
     absent = [ANCHORS[one.kind] for one in report.anchors if one.status == "absent"]
@@ -185,7 +189,9 @@ def show_report(report: Report, seen: int | None) -> None:
         read = f", last read {utc(coverage.evidence_read)}" if coverage.evidence_read else ""
         trusted = f" The first {count(coverage.since, 'event')} and their files{read}, are trusted."
     # One line where no person reads: the first alone says what was found and against what.
-    said = f"{_verdict(report, seen)} {_anchored(report)}{_of_history(report)}{trusted}"
+    other = any(one.code == "history-other" for one in report.findings)
+    verdict = f"{_OTHER if other else ''}{_verdict(report, seen)}"
+    said = f"{verdict} {_anchored(report)}{_of_history(report)}{trusted}"
     paragraph(said)
     out()
     pairs(

@@ -166,6 +166,13 @@ def _ids_at(session: Session, place: Path) -> tuple[bytes, ...]:
             "id (--vault-id HEX), or all that this machine remembers (--all).",
             STATE,
         )
+    if len(found) > 1:
+        ids = " and ".join(one.hex() for one in found)
+        raise RefusedError(
+            f"{shown} holds what belongs to several vaults: {ids}. Nothing was removed. Name the "
+            "one that is meant by its id (--vault-id HEX).",
+            STATE,
+        )
     return found
 
 

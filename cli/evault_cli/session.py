@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,8 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 PATH: Final = click.Path(path_type=Path, readable=False)
 """Whether it can be read is found out by reading it, and said as of every other file."""
 _MAX_SMALL: Final = 2**20
+_MOST_FILLED: Final = 5
+_DIGITS: Final = 12
 _VAULT_ID: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
 
 
@@ -59,6 +62,7 @@ class Session:
         self.looks = False
         """Whether this verb only looks, and may look at an older copy."""
         self._opened: tuple[Vault, int] | None = None
+        self._vault_place: Path | None = None
 
     @contextmanager
     def at(self, place: str | os.PathLike[str]) -> Iterator[None]:
@@ -86,7 +90,8 @@ class Session:
         if not path.exists():
             raise RefusedError(
                 f"There is no identity at {escape(str(path))}: make one with "
-                "`evault identity new`, or name yours with -i FILE."
+                "`evault identity new`, or name yours with -i FILE. If you had one: `evault "
+                "recover join` makes it again from its sheets, or put your copy back."
             )
         return self._unlock(path, self._passphrase(path))
 
@@ -155,6 +160,7 @@ class Session:
         from vault import Vault
 
         state = self.home if pinned else None
+        self._vault_place = place
         with (
             self.at(place),
             Vault.open(
@@ -168,6 +174,16 @@ class Session:
             self._opened = vault, vault.size
             yield vault
             self.warn_unremembered(vault)
+
+    def filled(self, hint: str, *bundles: bytes) -> str:
+        """Return a hint whose commands work as they stand: with the vault that is worked on in the
+        place of VAULT, and the beginnings of the ids of a few bundles in that of BUNDLE.
+        """
+        if self._vault_place is not None:
+            hint = hint.replace("VAULT", escape(shlex.quote(str(self._vault_place))))
+        if 0 < len(bundles) <= _MOST_FILLED:
+            hint = hint.replace("BUNDLE", " ".join(one.hex()[:_DIGITS] for one in bundles))
+        return hint
 
     def warn_unremembered(self, vault: Vault) -> None:
         """Say so if what was done could not be kept in this machine's memory."""

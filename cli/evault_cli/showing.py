@@ -203,7 +203,10 @@ def _show_bundle(session: Session, vault: Vault, bundle: BundleState) -> None:
     rows += [(escape(name), show_value(value)) for name, value in seen.fields.items()]
     rows += reference_rows(vault, seen, later)
     pairs(rows)
-    warn_of_closed(later)
+    warn_of_closed(vault, bundle, later)
+    if bundle.destroyed is not None:
+        say(f"It was destroyed, event {bundle.destroyed}, and its fields and items with it.")
+        return
     if items is None:
         say("Fields and items are sealed: only a reader's identity shows them.")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -219,8 +220,9 @@ def _made(
         say("You can't: what you seal, you can't open again, and nobody can make you.")
     say(
         "Warning: you are its only owner. If your identity is lost, nobody can be admitted or "
-        "removed any more, and if its readers' are, nobody can open it. `evault admit VAULT CARD "
-        "--role owner` makes a second owner, and --role reader a further reader."
+        "removed any more, and if its readers' are, nobody can open it. `evault admit "
+        f"{escape(shlex.quote(str(place)))} CARD --role owner` makes a second owner, and --role "
+        "reader a further reader."
     )
 
 
@@ -261,7 +263,9 @@ def policy_command(session: Session, /, place: Path, rules: str, reason: str | N
             emit_json({"vault": vault.id.hex(), "event": event.seq, "policy": policy.to_data()})
         else:
             out(str(event.seq))
-    say(f"The rules from event {event.seq} on: {policy_text(policy)}.")
+    clock = f"public times to {policy.clock} s"
+    persons = "two persons to destroy" if policy.two_person_destroy else "one person to destroy"
+    say(f"The rules from event {event.seq} on: {clock}; {persons}.")
 
 
 # --- list ---------------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ RULES: Final = {
     "epoch-due": "a new readers' key must be made first",
     "epoch-held": "a readers' key that is to stay opens one that is to go",
     "epoch-history": "the new readers' key may not open earlier bundles",
+    "epoch-needed": "a reader would lose other readers' keys that stay",
     "epoch-newest": "it is not encrypted to the newest readers' key",
     "epoch-readers": "the readers' key is not for exactly the readers",
     "epoch-recipient": "the readers' key was used before",
@@ -103,7 +104,7 @@ RULES: Final = {
     "rekey-unfinished": "what the key opens is not yet encrypted again, confirmed and pruned",
     "rekey-unknown": "there is no such list of new files",
     "release-expired": "the release has expired",
-    "release-open": "the bundle is released already",
+    "release-open": "the bundle is released, and that waits for an answer",
     "release-to": "it can be released to another member only",
     "release-unknown": "there is no such release",
     "removed-key-returns": "a removed key never returns",
@@ -155,10 +156,12 @@ ADVICE: Final = {
     "consent-use": "Say with --use which of them it is for, " + _ABOVE,
     "consent-withdrawn": "Ask those whose consent it is, " + _ABOVE,
     "destroyed": "There is nothing left to do it to; `evault custody` shows what is on record.",
+    "epoch-needed": "`evault rekey VAULT --shred-epoch EPOCH` says what has to be done first, and "
+    "destroys those together that open one another.",
     "doubtful-from": "Give the number of an event that is in the log: `evault show` says how many "
     "there are, counted from 0.",
     "history-closed": "Ask a reader to whom it is open.",
-    "history-open": "There is nothing to do.",
+    "history-open": "Nothing that you can open is closed to them.",
     "history-reader": "Admit them with --role reader first.",
     "key-id-collision": _NEW_KEYS,
     "key-reused": "Each identity has keys of its own. " + _NEW_KEYS,
@@ -175,15 +178,17 @@ ADVICE: Final = {
     "hold-once": _HOLDS,
     "hold-unknown": _HOLDS,
     "holder": "Have it done by the holder, whom `evault custody` names. If that one can't, an "
-    "owner assumes custody first (`evault assume`).",
+    "owner assumes custody first (`evault assume VAULT BUNDLE --authority TEXT --reason TEXT`).",
     "holder-answers": "Ask the holder to release it. Custody is assumed once the holder was "
     "removed, or custody was interrupted.",
-    "interrupted": "Record its return first, `evault interrupt --cause returned`; or an owner "
-    "assumes custody (`evault assume`).",
+    "interrupted": "Record its return first, `evault interrupt VAULT BUNDLE --cause returned "
+    "--reason TEXT`; or an owner assumes custody, `evault assume VAULT BUNDLE --authority TEXT "
+    "--reason TEXT`.",
     "interruption": _CHAIN,
     "recipient": "`evault custody` names the one to whom it was released.",
     "release-expired": "Ask the holder to release it again.",
-    "release-open": "Recall it first (`evault recall`), or wait until it is accepted or declined.",
+    "release-open": "Recall it first (`evault recall VAULT BUNDLE`), or wait until it is accepted "
+    "or declined.",
     "release-to": "Name a member other than yourself; `evault show` lists them, and `evault admit` "
     "adds one.",
     "release-unknown": "It was never released, or was accepted, declined or recalled since: "
@@ -300,7 +305,13 @@ FINDINGS: Final = {
     "pending-deletion": (
         "Files are still there that were to be deleted: of a destroyed bundle, or replaced by new "
         "ones.",
-        "The next one who writes deletes those of a bundle; `evault doctor` deletes all.",
+        "The next one who writes deletes those of a bundle, and so does `evault doctor`; a reader "
+        "deletes those that were replaced, `evault rekey VAULT --prune`.",
+    ),
+    "pending-forbidden": (
+        "What waits to become the log's next step breaks its rules, or is signed by somebody who "
+        "was removed. It does not count.",
+        "The next one who writes clears it away. Ask who could write to this medium.",
     ),
     "pending-torn": (
         "A step was interrupted before it was signed.",

@@ -14,8 +14,10 @@ from vault import age
 from vault.auditing import Report, audit
 from vault.codec import Packable
 from vault.keyring import NewEpoch, format_epoch_file, new_epoch
-from vault.layout import bundle_key_name, epoch_name, history_name, part_name
+from vault.layout import bundle_key_name, epoch_name, fields_name, history_name, part_name
 from vault.membership import admit, grant_history, remove
+from vault.rekeying import rekey
+from vault.replacement import Replacements
 from vault.storage import MemoryStore, Store
 from vault.vault import Vault
 
@@ -183,6 +185,62 @@ def test_a_bundle_that_somebody_else_can_open_too_is_found_without_any_key(
     assert ("recipients", "contradicted", names[what]) in found(audit(vault.store))
 
 
+def test_what_was_encrypted_again_for_somebody_else_too_is_found_without_any_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The one who wrote it lied, and the one who confirmed it did not look."""
+    vault = vault_of_two()
+    encrypt = age.encrypt_bytes
+    spy = OUTSIDER.keys.recipient
+    remove(vault, vault.state.members[READER.ed25519], cause="lost")
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "vault.keyring.age.encrypt_bytes", lambda data, to: encrypt(data, [*to, spy])
+        )
+        (event,) = rekey(vault).events
+    assert event.sealed is not None
+    (rekeying,) = vault.state.rekeyings.values()
+    lines = Replacements(vault.store).of(rekeying)
+    names = [fields_name(event.sealed.sha256), *(line.new for line in lines.values())]
+    expected = {("recipients", "contradicted", name) for name in names}
+    assert {name.partition("/")[0] for name in names} == {"bundles", "fields"}
+    assert found(audit(vault.store)) == expected
+
+
+def test_private_fields_that_somebody_else_can_open_too_are_found_without_any_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vault = vault_of_two()
+    encrypt, spy = age.encrypt_bytes, OUTSIDER.keys.recipient
+    with monkeypatch.context() as patched:
+        patched.setattr("vault.draft.age.encrypt_bytes", lambda data, to: encrypt(data, [*to, spy]))
+        sealed = vault.append("vault.noted", fields={"text": "for all to read"}).sealed
+    assert sealed is not None
+    report = audit(vault.store)
+    assert found(report) == {("recipients", "contradicted", fields_name(sealed.sha256))}
+    (finding,) = report.findings
+    assert finding.detail == f"for 2 instead of 1, event {vault.size - 1}"
+
+
+def test_private_fields_for_somebody_else_too_are_found_without_any_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vault = vault_of_two()
+    encrypt = age.encrypt_bytes
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "vault.draft.age.encrypt_bytes",
+            lambda data, to: encrypt(data, [*to, OUTSIDER.keys.recipient]),
+        )
+        event = vault.append("vault.noted", fields={"text": "for two"})
+    assert event.sealed is not None
+    name = fields_name(event.sealed.sha256)
+    for identity in (None, READER):
+        report = audit(vault.store, identity=identity)
+        assert found(report) == {("recipients", "contradicted", name)}
+        assert [one.detail for one in report.findings] == [f"for 2 instead of 1, event {event.seq}"]
+
+
 def test_a_key_file_that_is_not_encrypted_at_all_is_found_without_any_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -248,6 +306,9 @@ def test_an_audit_that_trusts_the_last_one_counts_only_what_is_new(
 
     monkeypatch.setattr(keys, "fetch", counted)
     assert audit(vault.store, state=tmp_path, since_last=True).verdict == "intact"
-    newest = open_vault(vault.store).state.newest
+    view = open_vault(vault.store)
+    newest = view.state.newest
     assert newest is not None
-    assert seen == [epoch_name(newest)]
+    news = [event.sealed for event in view.events(after=view.size - 3)]
+    fields = {fields_name(sealed.sha256) for sealed in news if sealed is not None}
+    assert sorted(seen) == sorted([epoch_name(newest), *fields])

@@ -35,7 +35,7 @@ from vault.commitment import Field
 from vault.draft import Draft
 from vault.errors import NotAVaultError
 from vault.keyring import NewEpoch, format_epoch_file
-from vault.layout import epoch_name, history_name
+from vault.layout import epoch_name, fields_name, history_name
 from vault.localstate import LocalState
 from vault.log import Log
 from vault.storage import MemoryStore, Store
@@ -252,7 +252,13 @@ def test_fields_that_are_no_age_file(vault: Vault, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as patched:
         patched.setattr("vault.draft.age.encrypt_bytes", lambda *_: b"not an age file")
         place = noted(vault)
-    contradicted(vault.store, "private-contents", place)
+    sealed = vault.event(vault.size - 1).sealed
+    assert sealed is not None
+    # That it is for no recipient shows without a key; that it can't be read, to readers.
+    anybody = {("recipients", fields_name(sealed.sha256))}
+    assert {(one.code, one.place) for one in bad(audit(vault.store))} == anybody
+    found = {(one.code, one.place) for one in bad(deep(vault.store))}
+    assert found == anybody | {("private-contents", place)}
 
 
 def test_a_fields_file_longer_than_any(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -285,7 +285,7 @@ def test_a_line_of_a_file_that_went_with_its_bundle(scene: Scene, what: str) -> 
     # What states authority and reason stays, and may be encrypted again.
     assert done.event.sealed is not None
     with scene.open(READER) as vault:
-        text = vault.keyring.open_file(
+        text = vault.keyring.open_stored(
             fields_name(done.event.sealed.sha256), done.event.sealed, vault.state, 2**20
         )
         kept, data = replaced(vault, fields_name(done.event.sealed.sha256), text)

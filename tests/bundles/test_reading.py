@@ -22,8 +22,9 @@ from vault.errors import (
     ProofError,
     StateError,
 )
+from vault.forms import bundle_identity, read_fields
 from vault.layout import part_name
-from vault.reading import BundleReading, ItemReader, bundle_identity, read_fields
+from vault.reading import BundleReading, ItemReader
 from vault.sealing import SealWriter
 from vault.storage import MemoryStore
 from vault.vault import Vault
@@ -213,7 +214,7 @@ def test_a_bundle_that_is_not_where_its_fields_say_is_refused(
     reader = open_vault(vault.store, READER)
     bundle = reader.bundle(writer.id)
     assert reader._keyring is not None
-    identity = bundle_identity(vault.store, reader._keyring, bundle, reader.state)
+    identity = bundle_identity(reader._keyring, bundle, reader.state)
     sound = reader.fields(reader.event(bundle.seq))
     wrong: list[tuple[dict[str, Any], type[Exception]]] = [
         ({"items_offset": 0}, FormatError),

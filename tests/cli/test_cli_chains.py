@@ -221,7 +221,8 @@ class TestHandovers:
         assert "reason" not in section(scene.keyless(), "Releases that came to nothing")[0]
 
     def test_one_that_was_overtaken_says_by_what(self, scene: Scene) -> None:
-        scene.release(scene.owner, scene.cy)
+        # One that is open bars destruction; one that expired does not.
+        scene.do(scene.owner, "custody.released", {"to": scene.cy.ed25519, "expires": 1})
         scene.do(scene.owner, "bundle.destroyed")
         (told,) = section(scene.text(), "Releases that came to nothing")
         assert "before it was accepted, at " in told
@@ -425,6 +426,16 @@ class TestEveryEvent:
         data = {"policy": {"clock": 60, "two_person_destroy": False}}
         scene.on_roster(scene.owner, "vault.policy", data)
         assert "authors' clocks, to 60 seconds at the finest: who" in scene.keyless()
+
+    def test_from_where_on_times_are_coarse_is_told_under_the_table(self, scene: Scene) -> None:
+        assert "public times are to" not in scene.keyless()
+        data = {"policy": {"clock": 60, "two_person_destroy": False}}
+        event = scene.on_roster(scene.owner, "vault.policy", data)
+        assert "public times are to" not in scene.keyless()
+        scene.accept(scene.bo, scene.release(scene.owner, scene.bo))
+        told = " ".join(scene.keyless().split())
+        first = event.seq + 1
+        assert f"From event {first} on, public times are to 60 s: an end can read as" in told
 
 
 class TestRecord:

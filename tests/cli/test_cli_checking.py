@@ -223,8 +223,8 @@ class TestDoctor:
         assert "this is the state that this machine saw last" in looked.out
         record = world.call("doctor", world.vault, "--json").json
         assert set(record) == {
-            "medium", "pending", "swept", "clock", "size", "last_time", "leftovers", "pin",
-            "trouble",
+            "medium", "pending", "swept", "clock", "size", "last_time", "deleted", "undeleted",
+            "leftovers", "pin", "trouble",
         }  # fmt: skip
         assert (record["pending"], record["pin"], record["trouble"]) == ("none", "same", None)
 
@@ -238,6 +238,35 @@ class TestDoctor:
         assert looked.code == 0
         assert "is now finished" in looked.out
         assert "5 events" in looked.out
+
+    def test_what_a_destruction_left_is_deleted_and_what_can_t_be_is_named(
+        self, world: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from vault import LocalStore
+
+        delete = LocalStore.delete
+
+        def stuck(store: LocalStore, name: str) -> None:
+            if "/evidence." in name:
+                raise PermissionError(1, "Operation not permitted", name)
+            delete(store, name)
+
+        (part,) = (name for name in world.files() if "/evidence." in name)
+        why = ("--authority", "a court", "--reason", "asked")
+        bundle = part.split("/")[1]
+        with monkeypatch.context() as patched:
+            patched.setattr(LocalStore, "delete", stuck)
+            world.call("destroy", world.vault, bundle, *why, "--yes", *world.owner)
+            record = world.call("doctor", world.vault, "--json").json
+            assert (record["deleted"], record["undeleted"]) == (0, [part])
+            looked = world.call("doctor", world.vault)
+            assert looked.code == 0
+            assert " ".join(looked.out.split()).count(f"Deleted nothing To delete {part}") == 1
+        looked = world.call("doctor", world.vault)
+        assert "Deleted 1 file now To delete nothing" in " ".join(looked.out.split())
+        assert part not in world.files()
+        record = world.call("doctor", world.vault, "--json").json
+        assert (record["deleted"], record["undeleted"]) == (0, [])
 
     def test_leftovers_a_wrong_clock_and_what_waits_are_said(
         self, world: Any, monkeypatch: pytest.MonkeyPatch

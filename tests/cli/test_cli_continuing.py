@@ -250,6 +250,8 @@ class TestVerify:
             verified = world.call("verify", new, "--history", place)
             assert verified.code in (1, 3)
             assert says in flat(verified.out + verified.err)
+        first = world.call("verify", new, "--history", new).out.splitlines()[0]
+        assert first.startswith("The old vault given is not the one that this one continues.")
         verified = world.call("verify", world.vault, "--history", new)
         assert verified.code == 1
         assert "does not say that it continues any other" in flat(verified.out)

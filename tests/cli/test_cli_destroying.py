@@ -73,7 +73,7 @@ def test_it_is_destroyed_and_says_what_remains_and_where_copies_may_be(world: Wo
     for other in ("Other copies of this vault", "files that it was sealed from", "flash memory"):
         assert other in text
     (epoch,) = epochs(world)
-    assert f"`evault rekey VAULT --shred-epoch {epoch['epoch']}`" in text
+    assert f"`evault rekey {world.vault} --shred-epoch {epoch['epoch']}`" in text
     assert parts(world) == []
     chain = done(world.call("custody", world.vault, world.bundle, *world.reader)).out
     assert "order 7 of the court" in chain
@@ -95,9 +95,10 @@ def test_json_says_the_same(world: World) -> None:
     ).json
     assert shown.keys() == {
         "vault", "bundle", "event", "deleted", "undeleted", "remains", "elsewhere", "leftovers",
-        "epochs",
+        "epochs", "withheld", "unread", "cleared",
     }  # fmt: skip
     assert (shown["event"], shown["deleted"], shown["undeleted"]) == (4, 3, [])
+    assert (shown["withheld"], shown["unread"], shown["cleared"]) == ([], [], 0)
     assert shown["remains"] == {"events": [3, 4], "stated": [4]}
     assert shown["elsewhere"]["events"] == []
     assert shown["elsewhere"]["always"] == ["copies", "sources", "unrecorded", "medium"]
@@ -134,8 +135,12 @@ def test_others_than_the_holder_are_refused(world: World) -> None:
     assert refused.code == 3
     assert "not done (destroyed, bundle" in refused.err
     assert unchanged(world, before)
-    nobody = world.call("destroy", world.vault, "ffff", "--yes", *WHY, *world.owner)
+    nobody = world.call("destroy", world.vault, "f" * 8, "--yes", *WHY, *world.owner)
     assert (nobody.code, nobody.out) == (2, "")
+    short = world.call("destroy", world.vault, world.bundle[:7], "--yes", *WHY, *world.owner)
+    assert (short.code, short.out) == (2, "")
+    assert "Give at least 8 digits" in short.err
+    assert unchanged(world, before)
 
 
 @pytest.mark.parametrize("typed", ["right", "wrong", "nothing"])
@@ -146,12 +151,29 @@ def test_a_terminal_asks_for_the_bundle_s_digits(
     text = {"right": world.bundle[:8].upper(), "wrong": "00000000", "nothing": ""}[typed]
     shown = world.call("destroy", world.vault, world.bundle, *WHY, *world.owner, text=f"{text}\n")
     assert f"This destroys bundle {world.bundle}" in one_line(shown.err)
+    assert "  title: " not in shown.err  # the owner does not read
+    assert "  holder: " in shown.err
     if typed == "right":
         assert (shown.code, parts(world)) == (0, [])
         return
     assert (shown.code, shown.out) == (2, "")
     assert "Those are not its digits. Nothing was destroyed." in shown.err
     assert unchanged(world, before)
+
+
+def test_a_reader_is_shown_the_title_before_the_question(world: World, at_terminal: None) -> None:
+    done(
+        world.call(
+            "admit", world.vault, "me", "--role", "owner", "--role", "custodian",
+            "--role", "reader", *world.owner,
+        )
+    )  # fmt: skip
+    own = done(
+        world.call("seal", world.vault, world.folder / "evidence", "--title", "Mine", *world.owner)
+    ).out.strip()
+    shown = world.call("destroy", world.vault, own, *WHY, *world.owner, text="no\n")
+    assert shown.code == 2
+    assert shown.err.index("  title: Mine") < shown.err.index("Type its first 8 digits")
 
 
 def test_circumstances_are_recorded(world: World) -> None:
@@ -189,7 +211,7 @@ def test_a_file_that_can_t_be_deleted_is_told_as_such_and_deleted_by_the_next(
     )
     assert "1 file in this vault that no event calls for" in said
     noted = done(world.call("verify", world.vault))
-    assert "`evault doctor` deletes all" in one_line(noted.out)
+    assert "deletes those of a bundle, and so does `evault doctor`" in one_line(noted.out)
     done(world.call("note", world.vault, "--text", "the next", *world.owner))
     assert not (world.vault / "bundles" / world.bundle).exists()
     assert "pending-deletion" not in done(world.call("verify", world.vault, "--json")).out
@@ -214,7 +236,7 @@ def strict(world: World) -> World:
     return World(world.folder, sealed.out.strip())
 
 
-def test_two_persons_destroy_step_by_step(strict: World) -> None:
+def test_two_persons_destroy_step_by_step(strict: World, monkeypatch: pytest.MonkeyPatch) -> None:
     other = newcomer(strict, "nina", "custodian", "reader")
     ident = ("--vault-id", _vault_id(strict))
     call = lambda *more: strict.call("destroy", strict.vault, strict.bundle, *more)  # noqa: E731
@@ -233,10 +255,19 @@ def test_two_persons_destroy_step_by_step(strict: World) -> None:
     own = call("--approve", *strict.owner)
     assert own.code == 3
     assert "one's own request can't be approved" in own.err
+    assert f"{strict.vault} {strict.bundle[:12]} --approve --authority TEXT" in waiting.err
     approved = done(call("--approve", "--json", *other, *ident))
     assert approved.json["bundle"] == strict.bundle
     assert "order 7 of the court" in approved.err
     assert "the witness asked" in approved.err
+    with monkeypatch.context() as patched:
+        patched.setattr("evault_cli.prompt.can_ask", lambda: True)
+        stopped = strict.call(
+            "destroy", strict.vault, strict.bundle, *WHY, *strict.owner, text="no\n"
+        )
+    assert stopped.code == 2
+    assert "requested by: " in stopped.err
+    assert "approved by: " in stopped.err
     shown = done(call("--yes", "--json", *WHY, *strict.owner)).json
     assert shown["remains"]["stated"] == [int(asked.out), approved.json["event"], shown["event"]]
     assert done(strict.call("verify", strict.vault, "--deep", *strict.reader)).err is not None
@@ -278,10 +309,14 @@ def test_with_nothing_to_do_it_says_so(world: World) -> None:
     assert status(world)["next"] == "nothing"
 
 
-def test_an_old_readers_key_goes_step_by_step(world: World) -> None:
+def test_an_old_readers_key_goes_step_by_step(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = newcomer(world, "nina", "reader")
     ident = ("--vault-id", _vault_id(world))
-    call = lambda *more: world.call("rekey", world.vault, *more, *ident)  # noqa: E731
+    call = lambda *more, **given: world.call(  # noqa: E731
+        "rekey", world.vault, *more, *ident, **given
+    )
     first, _ = (one["epoch"] for one in epochs(world))
     assert status(world)["next"] == "grant"
     left = done(call(*world.reader))
@@ -292,7 +327,7 @@ def test_an_old_readers_key_goes_step_by_step(world: World) -> None:
     done(world.call("grant", world.vault, nina["fingerprint"][:16], *ident, *world.reader))
     begun = call("--shred-epoch", first[:6], "--json", *world.owner)
     assert (done(begun).json["next"], begun.json["epochs"]) == ("rekey", [first])
-    assert "`evault rekey VAULT`" in begun.err
+    assert f"`evault rekey {world.vault}`" in begun.err
     encrypted = done(call("--reason", "a reader left", *world.reader))
     assert int(encrypted.out) > 0
     assert "The old ones are still there." in encrypted.err
@@ -309,7 +344,17 @@ def test_an_old_readers_key_goes_step_by_step(world: World) -> None:
     assert "To prune" in shown.out
     pruned = done(call("--prune", *world.reader))
     assert "Deleted: " in pruned.err
-    gone = done(call("--shred-epoch", first, *world.owner))
+    ready = call("--shred-epoch", first, *world.owner)
+    assert (ready.code, ready.out) == (2, "")
+    assert "add --yes to do it. Nothing was destroyed." in ready.err
+    with monkeypatch.context() as patched:
+        patched.setattr("evault_cli.prompt.can_ask", lambda: True)
+        wrong = call("--shred-epoch", first, *world.owner, text="00000000\n")
+        assert (wrong.code, wrong.out) == (2, "")
+        assert "Those are not its digits. Nothing was destroyed." in wrong.err
+        assert not next(one for one in epochs(world) if one["epoch"] == first)["shredded"]
+        gone = done(call("--shred-epoch", first, *world.owner, text=f"{first[:8]}\n"))
+    assert f"This destroys readers' key {first}" in gone.err
     assert "is gone from this vault" in one_line(gone.err)
     assert "gone already" in done(call("--shred-epoch", first, *world.owner)).err
     table = done(call("--status", *world.reader)).out
@@ -342,6 +387,7 @@ def test_epochs_that_go_together_are_named(world: World) -> None:
     ("arguments", "code", "says"),
     [
         (("--confirm", "--shred-epoch", "aa"), 2, "exclude each other"),
+        (("--prune", "--yes"), 2, "--yes goes with --shred-epoch"),
         (("--shred-epoch", "zz"), 2, "no epoch begins so"),
         ((), 3, "does not have the role"),
         (("--confirm",), 3, "does not have the role"),
@@ -409,7 +455,7 @@ def test_bad_new_files_are_neither_confirmed_nor_pruned(begun: Any) -> None:
     flip(files[0])
     shown = world.call("rekey", world.vault, "--prune", "--json", *reader)
     assert (shown.code, shown.json["events"], shown.json["deleted"]) == (1, [], 0)
-    assert "1 file damaged, so that no old file was deleted" in shown.err
+    assert "1 file with faults, so that no old file was deleted" in shown.err
 
 
 def test_old_files_that_can_t_be_deleted_are_told(
@@ -430,9 +476,53 @@ def test_old_files_that_can_t_be_deleted_are_told(
     assert "could not be deleted yet" in shown.err
     found = done(world.call("doctor", world.vault, "--json"))
     assert json.loads(found.out)["leftovers"] == []
+    # Only who opens the new files can say that the old ones are not needed.
+    left = json.loads(found.out)["undeleted"]
+    assert left
+    assert status(world)["next"] == "prune"
+    again = done(world.call("rekey", world.vault, "--prune", *reader))
+    assert f"Deleted: {len(left)} old files." in again.err
     assert status(world)["next"] == "nothing"
     again = done(world.call("rekey", world.vault, "--prune", *reader))
     assert "There is nothing to delete." in again.err
+
+
+def test_new_files_that_are_not_open_are_told(begun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vault.deletion import Deletion
+    from vault.rekeying import Pruning
+
+    world, reader, _ = begun
+    found = Pruning((), Deletion(), (), (), ("fields/aa",))
+    monkeypatch.setattr("vault.rekeying.prune", lambda *_, **__: found)
+    shown = done(world.call("rekey", world.vault, "--prune", *reader))
+    assert "Old files were left, of 1 new file closed to you" in shown.err
+    assert "nothing to delete" not in shown.err
+
+
+def test_a_bundle_is_not_destroyed_while_a_list_of_its_files_is_damaged(
+    begun: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vault.deletion import Deletion
+
+    world, reader, other = begun
+    for step in ((*reader,), ("--confirm", *other), ("--prune", *reader)):
+        done(world.call("rekey", world.vault, *step))
+    (manifest,) = (world.vault / "keys").glob("*.files")
+    flip(manifest)
+    ask = ("destroy", world.vault, world.bundle, "--yes", *WHY, *world.owner)
+    shown = world.call(*ask)
+    assert (shown.code, shown.out) == (3, "")
+    assert manifest.name in shown.err
+    assert "put it back from a good copy first" in one_line(shown.err)
+    assert (world.vault / "bundles" / world.bundle).exists()
+    withheld = Deletion(2, (), ("keys/bb",), (), (), (f"keys/{manifest.name}",))
+    with monkeypatch.context() as patched:
+        patched.setattr("vault.destruction.finish_deletions", lambda _: withheld)
+        patched.setattr("vault.destruction.clear_abandoned", lambda *_: 3)
+        shown = done(world.call(*ask, "--incomplete"))
+    assert "Private fields of this bundle may have stayed: 1 list of re-encrypted" in shown.err
+    assert "Not deleted: 1 other file that should be gone, such as keys/bb" in one_line(shown.err)
+    assert "3 files of interrupted work" in shown.out
 
 
 def test_what_is_withheld_is_told(begun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -444,13 +534,3 @@ def test_what_is_withheld_is_told(begun: Any, monkeypatch: pytest.MonkeyPatch) -
     )
     shown = done(world.call("rekey", world.vault, "--prune", *reader))
     assert "Not deleted: 1 file still needed" in shown.err
-
-
-def test_a_file_that_is_not_open_is_told(begun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vault.rekeying import Rekeyed
-
-    world, reader, _ = begun
-    none = Rekeyed((), 0, (), ("fields/aa",), ())
-    monkeypatch.setattr("vault.rekeying.rekey", lambda *_, **__: none)
-    shown = done(world.call("rekey", world.vault, *reader))
-    assert "1 file that you can't open" in shown.err

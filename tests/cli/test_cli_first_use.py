@@ -266,7 +266,7 @@ def test_a_new_vault_names_its_maker_and_that_there_is_one_owner(world: Any) -> 
     assert made.code == 0
     assert "\n  you\n    " in made.err
     assert "Warning: you are its only owner." in made.err
-    assert "`evault admit VAULT CARD --role owner`" in made.err
+    assert "/mine CARD --role owner`" in made.err
 
 
 def test_a_note_from_a_pipe_says_where_the_passphrase_must_come_from(world: Any) -> None:

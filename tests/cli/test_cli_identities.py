@@ -173,6 +173,7 @@ def test_an_identity_is_named_by_option_or_environment(
     missing = evault("identity", "show", "-i", tmp_path / "none", env=env)
     assert missing.code == 2
     assert "There is no identity at" in missing.err
+    assert "`evault recover join` makes it again from its sheets" in missing.err
 
 
 def test_protect_changes_the_passphrase_and_nothing_else(

@@ -144,7 +144,12 @@ def test_without_a_terminal_one_must_say_how_the_fingerprint_was_checked(world: 
 
 
 @pytest.mark.parametrize(
-    ("answer", "recorded"), [("face to face\n", "face to face"), ("\n", "not checked")]
+    ("answer", "recorded"),
+    [
+        ("face to face\n", "face to face"),
+        ("y\nYES\nby phone\n", "by phone"),
+        ("\n'Not compared'\n", "not checked"),
+    ],
 )
 @pytest.mark.usefixtures("at_terminal")
 def test_at_a_terminal_it_is_asked_how(world: World, answer: str, recorded: str) -> None:
@@ -155,8 +160,23 @@ def test_at_a_terminal_it_is_asked_how(world: World, answer: str, recorded: str)
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     assert outcome.json["checked"] == recorded
-    assert outcome.err.index("fingerprint:") < outcome.err.index("How did you compare it")
+    assert outcome.err.index("fingerprint:") < outcome.err.index("Is this the fingerprint")
     assert ("Warning: nobody" in outcome.err) == (recorded == "not checked")
+    if recorded == "not checked":
+        assert outcome.err.index("Warning: nobody") < outcome.err.index("Admitted, as event")
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_whoever_only_says_yes_admits_nobody(world: World) -> None:
+    newcomer(world, "nina")
+    before = world.files()
+    outcome = world.call(
+        "admit", world.vault, card_of(world, "nina"), "--role", "reader", *world.owner,
+        text="y\n\nno\nby phone\n",
+    )  # fmt: skip
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "It was not said how the fingerprint was compared." in outcome.err
+    assert world.files() == before
 
 
 def test_an_owner_makes_himself_a_reader(world: World) -> None:
@@ -235,7 +255,7 @@ def test_a_namesake_is_warned_of(world: World) -> None:
         (("--role", "reader", "--checked", " "), "--checked must be text"),
         (("--role", "reader", "--checked", "x", "--checked-at", "noon"), "--checked-at must be"),
         (("--role", "reader", "--checked", "x", "--reason", ""), "--reason must be text"),
-        (("--checked", "x"), "--role"),
+        (("--checked", "x"), "Missing option '--role': owner, custodian or reader. `evault admit"),
         (("--role", "king", "--checked", "x"), "king"),
     ],
 )
@@ -282,9 +302,9 @@ def test_a_removal_says_what_remains_to_be_done(world: World) -> None:
     assert "Removed, as event 7: " in outcome.err
     assert "From event 5 on, what that key signed is disputed: 1 event." in outcome.err
     assert f"It still answers for 1 bundle ({held[:12]})" in outcome.err
-    assert "`evault assume VAULT BUNDLE`" in outcome.err
+    assert f"`evault assume {world.vault} {held[:12]} --authority TEXT" in outcome.err
     assert f"never accepted: 1 bundle ({world.bundle[:12]})" in outcome.err
-    assert "`evault recall VAULT BUNDLE`" in outcome.err
+    assert f"`evault recall {world.vault} {world.bundle[:12]}`" in outcome.err
     assert "Warning: one owner is left" in outcome.err
     assert "rekey" not in outcome.err  # she never read
 
@@ -353,7 +373,7 @@ def test_what_a_rule_forbids_is_refused_with_what_to_do(world: World) -> None:
     left = ("--cause", "left")
     said = refusal(world, "remove", vault, asma, *left, *owner)
     assert "the last owner can't go" in said
-    assert "`evault admit VAULT CARD --role owner`" in said
+    assert f"`evault admit {vault} CARD --role owner`" in said
     said = refusal(world, "admit", vault, "me", "--role", "custodian", *owner)
     assert "the last owner can't go" in said
     said = refusal(world, "remove", vault, reader, *left, *owner)
@@ -373,7 +393,8 @@ def test_what_a_rule_forbids_is_refused_with_what_to_do(world: World) -> None:
     assert "a removed key never returns" in said
     assert "They make a new identity" in said
     known = ("--vault-id", vault_id(world), *second)
-    assert "is not a member of this vault" in refusal(world, "remove", vault, asma, *left, *known)
+    said = refusal(world, "remove", vault, asma, *left, *known)
+    assert "the identity was removed from this vault" in said
     said = refusal(world, "grant", vault, reader, *owner)
     assert "does not have the role" in said
     assert "`evault show` says who may" in said
@@ -426,11 +447,15 @@ def test_a_reader_opens_to_another_what_was_sealed_before(world: World) -> None:
         "--late-because", "no device", *known, *world.reader,
     )  # fmt: skip
     assert (outcome.code, outcome.out) == (0, "6\n")
-    assert f"Granted, as event 6: 1 bundle ({world.bundle[:12]}) to Nina (" in outcome.err
+    assert (
+        f"Granted, as event 6: 1 bundle ({world.bundle[:12]}), and what was said privately in "
+        "events before event 4, to Nina ("
+    ) in outcome.err
     assert "Not all" not in outcome.err
     assert "First" in done(world.call("list", world.vault, *nina)).out
     said = refusal(world, "grant", world.vault, "nina", *known, *world.reader)
     assert "nothing of it is closed to that reader" in said
+    assert "Nothing that you can open is closed to them." in said
     admitted(world, "third")
     told = done(world.call("grant", world.vault, "third", "--json", *known, *world.reader)).json
     assert (told["complete"], len(told["epochs"])) == (True, 2)

@@ -19,7 +19,7 @@ def test_an_owner_changes_the_rules_and_says_why(world: Any) -> None:
                          *world.owner)  # fmt: skip
     assert changed.code == 0, changed.err
     assert changed.out == "4\n"
-    assert "from event 4 on: public times to 60 s, two persons to destroy." in changed.err
+    assert "from event 4 on: public times to 60 s; two persons to destroy." in changed.err
     assert policy_of(world) == Policy(60, two_person_destroy=True)
     with Vault.open(world.vault, identity=reader(world)) as vault:
         assert vault.fields(vault.event(4))["reason"] == "agreed"
@@ -35,9 +35,12 @@ def test_what_is_not_named_stays_as_it_is(world: Any) -> None:
     assert world.call("policy", world.vault, "two-person-destroy", *world.owner).code == 0
     assert world.call("policy", world.vault, "clock=3600", *world.owner).code == 0
     assert policy_of(world) == Policy(3600, two_person_destroy=True)
+    second = world.call("policy", world.vault, "clock=1", *world.owner)
+    assert "public times to 1 s; two persons to destroy." in second.err
+    assert world.call("policy", world.vault, "clock=3600", *world.owner).code == 0
     finer = world.call("policy", world.vault, "clock=1", *world.owner, "--json")
     assert finer.json["policy"] == {"clock": 1, "two_person_destroy": True}
-    assert finer.json["event"] == 6
+    assert finer.json["event"] == 8
     assert world.call("verify", world.vault).code == 0
 
 
@@ -77,5 +80,5 @@ def test_a_new_vault_names_the_verb_that_adds_owners_and_readers(world: Any, tmp
     card = world.folder / "reader.card"
     made = world.call("init", tmp_path / "new", "--reader", card, *world.owner)
     assert made.code == 0
-    assert "`evault admit VAULT CARD --role owner` makes a second owner" in made.err
+    assert f"`evault admit {tmp_path / 'new'} CARD --role owner` makes a second owner" in made.err
     assert "--role reader" in made.err

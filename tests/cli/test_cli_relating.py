@@ -99,6 +99,18 @@ class TestRelations:
         assert "A bundle that was sealed later is not open here" in shown.err
         assert f"Amended by        {sealed[1][:12]}, sealed" in shown.out
 
+    def test_what_was_destroyed_is_said_to_be(self, world: Any, file: Path) -> None:
+        later = world.call("seal", world.vault, file, "--amends", world.bundle, *world.owner)
+        gone = later.out.strip()
+        why = ("--authority", "order 7", "--reason", "asked for", "--yes")
+        assert world.call("destroy", world.vault, gone, *why, *world.owner).code == 0
+        shown = world.call("show", world.vault, world.bundle, *world.reader)
+        assert "A bundle that was sealed later was destroyed" in shown.err
+        assert "not open here" not in shown.err
+        itself = world.call("show", world.vault, gone, *world.reader)
+        assert "It was destroyed, event 5, and its fields and items with it." in itself.err
+        assert "only a reader's identity" not in itself.err
+
     def test_a_bundle_that_is_not_in_this_vault_is_said_to_be_not(
         self, world: Any, file: Path
     ) -> None:

@@ -480,6 +480,27 @@ class TestForget:
         assert made.code == 0
         assert LocalState(world.folder / "home").remembered() == ()
 
+    def test_what_somebody_put_on_the_medium_makes_no_other_vault_forgotten(
+        self, world: World
+    ) -> None:
+        home = LocalState(world.folder / "home")
+        (mine,) = home.remembered()
+        theirs = new_vault()
+        for _ in range(20):
+            theirs.append("vault.noted", fields={"text": "elsewhere"})
+        home.set_known(theirs.id)
+        (world.vault / "log/checkpoint.next").write_bytes(theirs.checkpoint)
+        name = f"log/tile/entries/000.p/{theirs.size}"
+        (world.vault / name).write_bytes(theirs.store.read(name))
+        made = world.call("forget", world.vault, "--yes", "--keep-identity")
+        assert (made.code, made.out) == (3, "")
+        assert all(text in made.err for text in (mine.hex(), theirs.id.hex(), "--vault-id"))
+        assert set(home.remembered()) == {mine, theirs.id}
+        # A checkpoint alone is worth nothing.
+        (world.vault / name).unlink()
+        assert world.call("forget", world.vault, "--yes", "--keep-identity").code == 0
+        assert home.remembered() == (theirs.id,)
+
     def test_a_vault_that_does_not_say_which_it_is_is_refused(self, world: World) -> None:
         shutil.rmtree(world.vault / "log")
         made = world.call("forget", world.vault, "--yes")

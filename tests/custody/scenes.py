@@ -248,7 +248,7 @@ class World:
 
     def _accept(self, who: str) -> None:
         self.do(who, "custody.accepted", release=self._answered(), rehashed=True)
-        self.facts.holder = who
+        self._take(who)
 
     def _decline(self, who: str) -> None:
         self.do(who, "custody.declined", release=self._answered())
@@ -266,7 +266,12 @@ class World:
 
     def _assume(self, who: str) -> None:
         self.do(who, "custody.assumed")
-        self.facts.holder, self.facts.release, self.facts.interrupted = who, None, False
+        self.facts.release, self.facts.interrupted = None, False
+        self._take(who)
+
+    def _take(self, who: str) -> None:
+        self.facts.holder = who
+        self.facts.request = self.facts.approval = None
 
     def _hold(self, who: str) -> None:
         self.do(who, "hold.placed", hold=HOLD)

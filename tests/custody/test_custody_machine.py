@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import hypothesis
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.custody.histories import NOW, A, B, C, D, History, peopled, person
 from vault.custody import Policy
+from vault.errors import StateError
 from vault.identity import Identity
 
 PEOPLE = (A, B, C, D, person(9))
@@ -305,3 +307,10 @@ AnyLog.TestCase.settings = hypothesis.settings(
     max_examples=hypothesis.settings.default.max_examples // 4, stateful_step_count=40
 )
 TestAnyLog = AnyLog.TestCase
+
+
+def test_before_the_first_epoch_there_is_none_to_encrypt_to() -> None:
+    history = History()
+    history.create()
+    with pytest.raises(StateError, match="no readers' key"):
+        history.state.open_epoch()

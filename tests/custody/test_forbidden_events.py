@@ -282,6 +282,15 @@ def _() -> tuple[Desk, Attempt]:
     return desk, Attempt("founder", "epoch.shredded", {"epochs": (desk.epochs[0],)})
 
 
+@case("epoch-needed")
+def _() -> tuple[Desk, Attempt]:
+    desk = house()
+    last = desk.newest  # alone opens the epochs before it to who was admitted with it
+    desk.write(desk.opening("founder"))
+    desk.rekeyed("founder", confirmed="reader", pruned="founder")
+    return desk, Attempt("founder", "epoch.shredded", {"epochs": (last,)})
+
+
 @case("rekey-once")
 def _() -> tuple[Desk, Attempt]:
     desk = house()
@@ -533,7 +542,10 @@ def settings(desk: Desk) -> dict[str, Attempt]:
         on(desk, anybody, "bundle.noted"),
         on(desk, anybody, "bundle.checked", result="intact"),
         on(desk, anybody, "bundle.disclosed", kind="disclosure"),
-        replace(on(desk, anybody, "bundle.destroyed"), also=frozenset(("rule-holder",))),
+        replace(
+            on(desk, anybody, "bundle.destroyed"),
+            also=frozenset(("rule-holder", "rule-release-open")),
+        ),
         Attempt(anybody, "destruction.requested", {}, desk.bundle),
         on(desk, anybody, "destruction.approved", request=request),
         replace(

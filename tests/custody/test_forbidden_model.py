@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,7 +83,11 @@ SCENES = """
     two-person, seal X, request Q, approve A, destroy X
     seal H, destroy H
     seal X, destroy X
-    seal H, release H R, destroy H
+    seal H, release H R expired, destroy H
+    two-person, seal X, request Q, approve A, release X R, accept R
+    two-person, seal H, request Q, approve A, release H X, accept X
+    two-person, seal H, request Q, approve A, interrupt H, assume X
+    seal H, release H D, accept D
     seal H, remove H
     seal H, release H X, remove H
     seal H, release H R, remove R
@@ -304,6 +309,13 @@ def held_by(world: World, epoch: int) -> set[int]:
     return found
 
 
+def opened(world: World, reader: str, gone: set[int]) -> set[int]:
+    """Return the epochs that the files of epochs open to a reader, once some are gone."""
+    files = set(world.facts.epochs) - world.facts.shredded - gone
+    own = (one for one in files if reader in world.facts.epochs[one].readers)
+    return set().union(*(held_by(world, one) for one in own)) - world.facts.shredded
+
+
 def shredding(world: World, gone: set[int]) -> Iterator[str]:
     facts = world.facts
     if not gone <= set(facts.epochs) - facts.shredded:
@@ -313,6 +325,9 @@ def shredding(world: World, gone: set[int]) -> Iterator[str]:
         yield "epoch-held"
     if facts.newest in gone:
         yield "epoch-newest"
+    for reader in facts.having("reader"):
+        if opened(world, reader, set()) - opened(world, reader, gone) - gone:
+            yield "epoch-needed"
     saved = any(rekeying.epoch > max(gone) for rekeying in facts.rekeyings.values())
     if not saved or not all(rekeying.pruned for rekeying in facts.rekeyings.values()):
         yield "rekey-unfinished"
@@ -401,11 +416,12 @@ def of_custody(world: World) -> Iterator[Attempt]:
             blind = not unknown and not rehashed and "rehash"
             data = {"release": seq, "rehashed": rehashed}
             label = f"{seq}, {rehashed}"
-            yield attempt("custody.accepted", label, unknown, other, late, blind, **data)
+            stopped = facts.interrupted and "interrupted"
+            yield attempt("custody.accepted", label, unknown, other, late, blind, stopped, **data)
         yield attempt("custody.declined", f"{seq}", unknown, other, release=seq)
         holder = not unknown and facts.holder != "X" and "holder"
         yield attempt("custody.recalled", f"{seq}", unknown, holder, release=seq)
-    answers = facts.holder in facts.roles and not facts.interrupted
+    answers = "custodian" in facts.roles.get(facts.holder, ()) and not facts.interrupted
     yield attempt("custody.assumed", "", answers and "holder-answers")
     for state in ("interrupted", "returned"):
         same = facts.interrupted == (state == "interrupted")
@@ -432,6 +448,7 @@ def of_destruction(world: World) -> Iterator[Attempt]:
                 f"by {asked}, {granted}",
                 facts.holder != "X" and "holder",
                 held and "hold",
+                facts.release is not None and not facts.release.expired and "release-open",
                 facts.two and None in (asked, granted) and "two-person",
                 (asked, granted) not in ((None, None), (request, facts.approval))
                 and "request-unknown",
@@ -493,40 +510,60 @@ def scenes() -> tuple[str, ...]:
     return tuple(line.strip() for line in SCENES.strip().splitlines())
 
 
-def test_every_event_by_every_role_from_every_state(
-    record_property: Callable[[str, object], None],
-) -> None:
-    wrong: list[str] = []
-    counts: Counter[str] = Counter()
-    rules: set[str] = set()
-    types: dict[str, set[str]] = {"allowed": set(), "refused": set()}
+@dataclass(slots=True)
+class Tally:
+    """What was tried: how often it was allowed and refused, by type and by rule; what was wrong."""
+
+    allowed: Counter[str]
+    refused: Counter[str]
+    rules: Counter[str]
+    wrong: list[str]
+
+    def table(self) -> str:
+        """Return the lines of docs/custody.md that tell of it."""
+        tried = self.allowed.total() + self.refused.total()
+        head = (
+            f"{len(TYPES)} types of event, {len(ROLES)} roles and {len(scenes())} states make "
+            f"{tried:,} events: {self.allowed.total():,} allowed, {self.refused.total():,} refused "
+            f"by {len(self.rules)} rules. An event can break several.\n\n"
+            "| event | allowed | refused |\n|---|--:|--:|\n"
+        )
+        types = "".join(
+            f"| `{name}` | {self.allowed[name]:,} | {self.refused[name]:,} |\n"
+            for name in sorted(TYPES)
+        )
+        rules = "".join(f"| `{rule}` | {self.rules[rule]:,} |\n" for rule in sorted(self.rules))
+        return f"{head}{types}\n| rule | events refused by it |\n|---|--:|\n{rules}"
+
+
+def tally() -> Tally:
+    """Try every event by every role from every state, and hold the fold against the words."""
+    found = Tally(Counter(), Counter(), Counter(), [])
     for scene in scenes():
-        found = worlds(scene, ROLES)
-        assert found, scene
-        for roles, world in found.items():
+        of_roles = worlds(scene, ROLES)
+        assert of_roles, scene
+        for roles, world in of_roles.items():
             closes = world.history.closing(CAST["X"])
             for kind in ATTEMPTS:
                 for one in kind(world):
                     want, got = expected(world, one), broken(world, one, closes)
                     if want != got:
                         where = f"{scene} | {roles} | {one.type} {one.label}"
-                        wrong.append(f"{where}: {sorted(want)}, not {sorted(got)}")
-                    outcome = "refused" if want else "allowed"
-                    counts[outcome] += 1
-                    types[outcome].add(one.type)
-                    rules |= want
-    assert wrong == []
-    assert types["allowed"] == TYPES - {"vault.created"}
-    assert types["refused"] == TYPES
+                        found.wrong.append(f"{where}: {sorted(want)}, not {sorted(got)}")
+                    (found.refused if want else found.allowed)[one.type] += 1
+                    found.rules.update(want)
+    return found
+
+
+def test_every_event_by_every_role_from_every_state() -> None:
+    found = tally()
+    assert found.wrong == []
+    assert found.allowed.keys() == TYPES - {"vault.created"}
+    assert found.refused.keys() == TYPES
     # The next test has these; two keys of one key id and too many readers, test_roster_rules.
-    assert fold_rules() - rules == {*MISPLACED, "key-id-collision", "reader-limit"}
-    summary = (
-        f"{len(TYPES)} types of event, {len(ROLES)} roles, {len(scenes())} states: "
-        f"{counts.total()} events, {counts['allowed']} allowed, {counts['refused']} refused "
-        f"by {len(rules)} rules"
-    )
-    record_property("forbidden", summary)
-    print(summary)
+    assert fold_rules() - found.rules.keys() == {*MISPLACED, "key-id-collision", "reader-limit"}
+    page = (Path(__file__).parents[2] / "docs" / "custody.md").read_text(encoding="utf-8")
+    assert found.table() in page, "run: python docs/make_forbidden.py"
 
 
 MISPLACED = {"sequence", "other-vault", "closes", "clock", "prev"}

@@ -485,7 +485,7 @@ def test_one_person_destroys_where_no_policy_forbids_it_and_names_only_what_stan
     "name", [name for name, schema in EVENT_TYPES.items() if schema.about_bundle]
 )
 def test_only_notes_follow_destruction(name: str) -> None:
-    history = released(C)
+    history = released(C, expires=1)
     history.do(B, "bundle.destroyed", bundle=BUNDLE)
     found = bundle(history)
     assert (found.release, found.destroyed) == (None, found.chain[-1])

@@ -268,6 +268,37 @@ def test_a_grant_goes_with_any_epoch_that_is_in_its_file() -> None:
         ids = tuple(epoch_id(epoch) for epoch in epochs)
         assert history.state.grants[-1] == Grant(fresh.ed25519, ids, bytes(32), 1)
     assert history.state.opens(fresh.ed25519) == {epoch_id(2), epoch_id(3), epoch_id(4)}
+    history.state.shredded |= {epoch_id(1), epoch_id(2)}
+    assert history.state.opens(fresh.ed25519) == {epoch_id(3), epoch_id(4)}
     history.state.grants.pop()
-    history.do(A, "epoch.shredded", data=shred(1, 2))
     assert history.state.opens(fresh.ed25519) == {epoch_id(4)}
+
+
+def test_shredding_takes_no_other_epoch_from_a_reader_by_a_grant() -> None:
+    """A file that grants several epochs goes with any of them, and is the only one for some."""
+    history = renewed()
+    fresh = Identity(b"\x09" * 32)
+    history.admit(A, fresh, "reader", history=False)
+    history.open_epoch(A, history=False)
+    history.do(A, "history.granted", data={**grant(2, 3), "reader": fresh.ed25519})
+    assert history.state.closes({epoch_id(1), epoch_id(2)}) == {epoch_id(3)}
+    history.refuses("epoch-needed", A, "epoch.shredded", data=shred(1, 2))
+    history.do(A, "history.granted", data={**grant(3), "reader": fresh.ed25519})
+    history.do(A, "epoch.shredded", data=shred(1, 2))
+    assert history.state.opens(fresh.ed25519) == {epoch_id(3), epoch_id(4)}
+
+
+def test_shredding_takes_no_earlier_epoch_from_a_reader_by_an_epoch_s_file() -> None:
+    history = peopled()
+    fresh = Identity(b"\x09" * 32)
+    history.admit(A, fresh, "reader")
+    history.open_epoch(A)  # the third opens the first and the second, to a reader of neither
+    history.open_epoch(A, history=False)
+    rekey(history, "written", "confirmed", "pruned", epoch=4)
+    assert history.state.opens(fresh.ed25519) == {epoch_id(n) for n in (1, 2, 3, 4)}
+    history.refuses("epoch-needed", A, "epoch.shredded", data=shred(3))
+    removed = history.do(A, "member.removed", data={"member": fresh.ed25519})
+    history.open_epoch(A, history=False)
+    assert removed.seq
+    rekey(history, "written", "confirmed", "pruned", epoch=5, manifest=bytes(32))
+    history.do(A, "epoch.shredded", data=shred(3))  # nobody reads by it any more

@@ -38,7 +38,7 @@ def test_the_founder_is_owner_and_custodian_and_owes_an_epoch() -> None:
     assert state.vault == vault_id(genesis)
     assert state.origin == f"evidence-vault/{vault_id(genesis).hex()}"
     assert state.policy == Policy(60, two_person_destroy=True)
-    assert state.members == {A.ed25519: Member(A.proven, frozenset(("owner", "custodian")), 0)}
+    assert state.members == {A.ed25519: Member(A.proven, frozenset(("owner", "custodian")), (0,))}
     assert (state.due, state.newest, state.size) == (A.ed25519, None, 1)
     assert state.waiting == [(0, epoch_id(1))]
     assert Policy(60, two_person_destroy=True).to_data() == {
@@ -384,10 +384,10 @@ def test_a_removed_key_never_returns() -> None:
 def test_admission_again_replaces_roles_and_keeps_the_place() -> None:
     history = peopled()
     before = history.state.members[B.ed25519]
-    history.admit(A, B, "owner")
+    again = history.admit(A, B, "owner")
     after = history.state.members[B.ed25519]
-    assert after == Member(B.proven, frozenset(("owner",)), before.admitted)
-    assert after.keys == B.keys
+    assert after == Member(B.proven, frozenset(("owner",)), (before.admitted, again.seq))
+    assert (after.admitted, after.keys) == (before.admitted, B.keys)
 
 
 def test_the_last_owner_is_not_removed_and_does_not_step_down() -> None:

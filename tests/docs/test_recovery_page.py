@@ -8,6 +8,7 @@ fast tests put this library's age on the PATH under the name ``age``; the confor
 from __future__ import annotations
 
 import datetime
+import hashlib
 import importlib.util
 import io
 import os
@@ -24,6 +25,9 @@ from typing import Any, Final
 import pytest
 
 from vault import Identity, Vault, format_identity_file
+from vault.destruction import destroy
+from vault.rekeying import confirm, prune, rekey, shred
+from vault.replacement import Replacements
 
 ROOT: Final = Path(__file__).parents[2]
 NODE: Final = ROOT / "tests" / "conformance" / "node" / "age.mjs"
@@ -64,18 +68,21 @@ class Kept:
     identity: Path
     work: Path
     bundle: str
+    people: tuple[Identity, ...]
 
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Kept:
-    """A vault by a reporter who can't read, and a reader who has opened something since."""
-    reporter, reader = Identity.generate(), Identity.generate()
+    """A vault by a reporter who can't read, and a reader who has opened something since; another
+    reads too.
+    """
+    reporter, reader, other = people = tuple(Identity.generate() for _ in range(3))
     place = tmp_path / "a stick" / "vault"
     place.parent.mkdir()
     card = reader.card("Desk", datetime.date(2026, 3, 1))
     fields = {"title": "The northern desk"}
     with (
-        Vault.create(place, identity=reporter, readers=[card], fields=fields) as vault,
+        Vault.create(place, identity=reporter, readers=[card, other], fields=fields) as vault,
         vault.seal({"title": "Depot, north gate"}) as writer,
     ):
         writer.add_stream("photo one.JPG", 70_000, io.BytesIO(bytes(70_000)))
@@ -88,7 +95,7 @@ def kept(tmp_path: Path) -> Kept:
     identity.write_bytes(format_identity_file(reader, PASSPHRASE.encode(), 10))
     work = tmp_path / "work"
     work.mkdir()
-    return Kept(place, identity, work, writer.id.hex())
+    return Kept(place, identity, work, writer.id.hex(), people)
 
 
 def program(path: Path, *command: object) -> None:
@@ -147,7 +154,7 @@ def check_output(done: subprocess.CompletedProcess[str], kept: Kept) -> None:
         "data/000002.txt\tcaf.*\n",
         "-\theld.mp4\n",
         "0 [^ ]* vault.created by ",
-        f"3 [^ ]* bundle.sealed by [0-9a-f]{{16}} {kept.bundle}\n",
+        f"4 [^ ]* bundle.sealed by [0-9a-f]{{16}} {kept.bundle}\n",
         "title = 'Depot, north gate'",
         "purpose = 'to look'",
         "member.name = 'Desk'",
@@ -166,6 +173,87 @@ def test_the_commands_of_the_page_open_and_check_a_vault(
     (top,) = kept.work.glob("recovery.*")
     assert not list(top.glob("epochs.txt")) + list(top.glob("bundle.txt"))
     assert (top / kept.bundle / "data" / "000000.jpg").read_bytes() == bytes(70_000)
+
+
+def renew(kept: Kept, *, done: bool) -> dict[str, str]:
+    """Destroy a bundle, replace every key, and return what took the place of what (first name to
+    new one). Unless ``done``, old files are still there.
+    """
+    reporter, reader, other = kept.people
+    with Vault.open(kept.vault, identity=reporter) as vault:
+        with vault.seal({"title": "asked to be gone"}) as writer:
+            pass
+        vault.append("bundle.noted", bundle=writer.id, fields={"text": "asked"})
+        destroy(vault, writer.id, fields={"authority": "a court", "reason": "the witness asked"})
+        vault.append("bundle.noted", bundle=writer.id, fields={"text": "done"})
+        (first,) = vault.state.epochs
+        shred(vault, first)
+    with Vault.open(kept.vault, identity=reader) as vault:
+        rekey(vault)
+        replaced = Replacements(vault.store).of(*vault.state.rekeyings.values())
+    if done:
+        for who, verb in ((other, confirm), (reader, prune)):
+            with Vault.open(kept.vault, identity=who) as vault:
+                assert verb(vault).events
+        with Vault.open(kept.vault, identity=reporter) as vault:
+            assert shred(vault, first).next == "done"
+    return {name: line.new for name, line in replaced.items()}
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_the_commands_of_the_page_follow_what_was_encrypted_again(
+    done: bool, kept: Kept, fences: Callable[[str], list[Any]]
+) -> None:
+    moved = renew(kept, done=done)
+    assert len(moved) > 5
+    for first, new in moved.items():
+        assert (kept.vault / first).exists() is not done
+        assert (kept.vault / new).exists()
+    ran = run(script_of(fences("recovery"), kept), kept, *our_age(kept))
+    assert ran.returncode == 0, ran.stderr
+    told = set(re.findall(r"^(\S+) is now (\S+)$", ran.stdout, re.MULTILINE))
+    assert told == (set(moved.items()) if done else set())
+    assert "no event names these bytes" not in ran.stdout
+    assert "every file is there, and as logged" in ran.stdout
+    for expected in (
+        "title = 'Depot, north gate'",
+        "reason = 'the witness asked'",
+        "text = 'done'",
+        "data/000000.jpg\tphoto one.JPG\n",
+    ):
+        assert expected in ran.stdout, expected
+    assert "asked to be gone" not in ran.stdout
+    (top,) = kept.work.glob("recovery.*")
+    assert (top / kept.bundle / "data" / "000000.jpg").read_bytes() == bytes(70_000)
+    # The two lists together are all that there ever was; each is right.
+    gone = {line.split()[1] for line in (top / "gone.txt").read_text().splitlines()}
+    logged = {line.split()[1] for line in (top / "logged.sha256").read_text().splitlines()}
+    there = {str(path.relative_to(kept.vault)) for path in kept.vault.rglob("*") if path.is_file()}
+    assert logged == {name for name in there if re.match("bundles|fields|keys", name)}
+    assert gone.isdisjoint(there)
+    assert (moved.keys() <= gone) is done
+    # A new file that is missing is missed, as any other.
+    (kept.vault / min(moved.values())).unlink()
+    for path in kept.work.glob("recovery.*"):
+        shutil.rmtree(path)
+    ran = run(script_of(fences("recovery"), kept), kept, *our_age(kept))
+    assert "every file is there" not in ran.stdout
+
+
+def test_a_list_that_no_event_names_vouches_for_nothing(
+    kept: Kept, fences: Callable[[str], list[Any]]
+) -> None:
+    stray = kept.vault / "fields" / "ab" / ("ab" * 32)
+    stray.parent.mkdir(exist_ok=True)
+    stray.write_bytes(b"x")
+    digest = hashlib.sha256(b"x").hexdigest()
+    old = f"fields/00/{'00' * 32}"
+    line = f"{old} fields/{digest[:2]}/{digest} 1\n".encode()
+    manifest = kept.vault / "keys" / f"{hashlib.sha256(line).hexdigest()}.files"
+    manifest.write_bytes(line)
+    ran = run(script_of(fences("recovery"), kept), kept, *our_age(kept))
+    for path in (stray, manifest):
+        assert f"no event names these bytes: {path}" in ran.stdout
 
 
 @pytest.mark.parametrize("place", ["evidence", "fields", "key"])
@@ -243,8 +331,8 @@ def test_the_go_program_of_the_page_checks_the_log(
     command = [top / "check", kept.vault / "log", top / "vkeys"]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
-    assert checked.stdout.startswith("5 events, signed by evidence-vault/")
-    (tile,) = kept.vault.glob("log/tile/entries/000.p/5")
+    assert checked.stdout.startswith("6 events, signed by evidence-vault/")
+    (tile,) = kept.vault.glob("log/tile/entries/000.p/6")
     data = bytearray(tile.read_bytes())
     data[-1] ^= 1
     tile.write_bytes(data)

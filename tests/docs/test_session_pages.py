@@ -1,5 +1,5 @@
-"""The commands of ``docs/quickstart.md`` and ``docs/story.md``, run as they stand by the people whom
-the page names, print what the page says. Ids, digests, times, sizes and line breaks may differ.
+"""The commands of ``docs/quickstart.md`` and ``docs/story.md``, run as they stand by the people
+whom the page names, print what the page says. Ids, digests, times, sizes and line breaks may differ.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ def test_the_pages_show_every_verb_of_the_help(
     assert not missing
 
 
-@pytest.mark.parametrize("name", ["quickstart", "story", "custody", "keys", "threat-model", "recovery", "spec"])
+@pytest.mark.parametrize(
+    "name", ["quickstart", "story", "custody", "keys", "threat-model", "recovery", "spec"]
+)
 def test_every_option_that_a_page_names_exists(name: str, page: Callable[[str], str]) -> None:
     assert isinstance(cli, click.Group)
     context = click.Context(cli)

@@ -350,11 +350,15 @@ def test_a_small_file_is_opened_through_its_epoch() -> None:
     new = setting.open([ME])
     data, file = seal_to_epoch(b"plain", setting.state.epochs[new.id])
     setting.files["fields/x"] = data
-    ring = setting.keyring(ME)
-    assert ring.open_file("fields/x", file, setting.state, 5) == b"plain"
+    ring, state = setting.keyring(ME), setting.state
+
+    def parse(plaintext: bytes, where: str) -> tuple[bytes, str]:
+        return plaintext, where
+
+    assert ring.open_file("fields/x", file, state, 5, parse) == (b"plain", "fields/x")
     with pytest.raises((FormatError, PayloadError)):
-        ring.open_file("fields/x", file, setting.state, 4)
+        ring.open_file("fields/x", file, state, 4, parse)
     with pytest.raises(DigestMismatchError):
-        ring.open_file("fields/x", replace(file, sha256=bytes(32)), setting.state, 5)
+        ring.open_file("fields/x", replace(file, sha256=bytes(32)), state, 5, parse)
     with pytest.raises(NoIdentityMatchError):
-        setting.keyring(OTHER).open_file("fields/x", file, setting.state, 5)
+        setting.keyring(OTHER).open_file("fields/x", file, state, 5, parse)

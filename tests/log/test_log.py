@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import random
 import threading
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tests.bundles.scene import (
     on_disk,
     open_vault,
 )
+from tests.custody.forging import force
 from tests.log.notes import Dying, append_notes, forge, later_version, leaf, note, place_of, read
 from vault.auditing import audit
 from vault.codec import pack
@@ -613,6 +615,135 @@ def test_a_local_commit_that_dies_before_its_rename_is_finished(
         assert event.seq == 4
         assert not (tmp_path / "v/log/checkpoint.next").exists()
         assert audit(vault.store).findings == ()
+
+
+# --- what may not be finished ---------------------------------------------------------------------
+
+
+def with_second(store: MemoryStore, *, removed: bool) -> None:
+    """Admit SECOND as a custodian, and perhaps remove it again."""
+    admit(store, OWNER, (SECOND, ["custodian"]))
+    if removed:
+        gone = {"member": SECOND.ed25519}
+        Log(store).append(OWNER, lambda _: [draft(store, OWNER, "member.removed", gone)])
+
+
+def planted(store: MemoryStore, change: Callable[[MemoryStore], object]) -> MemoryStore:
+    """Return a store in which the commit that ``change`` makes waits to be put in its place."""
+    other = copy_of(store)
+    change(other)
+    files = contents(other)
+    return MemoryStore({**files, PENDING: files[CHECKPOINT], CHECKPOINT: store.read(CHECKPOINT)})
+
+
+def is_overwritten(store: MemoryStore, detail: str) -> None:
+    """Check that what waits is told of, and that whoever writes next overwrites it."""
+    size = read(store).size
+    report = audit(store)
+    assert report.verdict == "intact"
+    told = [(one.place, one.detail) for one in report.findings if one.code.startswith("pending")]
+    assert told == [(PENDING, detail)]
+    assert "pending-forbidden" in {one.code for one in report.findings}
+    assert Log(store).finish_pending() == store.read(PENDING)
+    (event,) = append_notes(store, OWNER)
+    assert (event.seq, PENDING in contents(store)) == (size, False)
+    log = read(store)
+    assert (log.size, log.breaches) == (size + 1, [])
+    after = audit(store)
+    assert (after.verdict, {one.code for one in after.findings} - {"leftover"}) == ("intact", set())
+
+
+def by(identity: Identity) -> str:
+    return f"signed by {identity.keys.fingerprint.hex()}"
+
+
+def test_a_commit_of_a_removed_member_s_that_waits_is_overwritten(store: MemoryStore) -> None:
+    with_second(store, removed=True)
+    poisoned = planted(store, lambda other: force(other, SECOND, "vault.noted", {}))
+    is_overwritten(poisoned, f"removed-member, event 5; {by(SECOND)}")
+
+
+def test_a_commit_of_a_stranger_s_that_waits_is_overwritten(store: MemoryStore) -> None:
+    poisoned = planted(store, lambda other: force(other, OUTSIDER, "vault.noted", {}))
+    is_overwritten(poisoned, "not-a-member, event 3; signed by no member")
+
+
+def test_a_member_s_commit_against_the_rules_that_waits_is_overwritten(store: MemoryStore) -> None:
+    with_second(store, removed=False)
+    policy = {"policy": {"clock": 60, "two_person_destroy": False}}
+    poisoned = planted(store, lambda other: force(other, SECOND, "vault.policy", policy))
+    is_overwritten(poisoned, f"role, event 4; {by(SECOND)}")
+
+
+def test_a_commit_that_leaves_an_epoch_due_and_waits_is_overwritten(store: MemoryStore) -> None:
+    new = {"keys": SECOND.proven.to_data(), "roles": ("reader",), "history": True}
+    poisoned = planted(store, lambda other: force(other, OWNER, "member.admitted", new))
+    is_overwritten(poisoned, f"epoch-due, event 3; {by(OWNER)}")
+
+
+def test_what_a_removed_member_signed_bars_nobody_though_it_can_t_be_finished(
+    store: MemoryStore,
+) -> None:
+    with_second(store, removed=True)
+    origin = read(store).state.origin
+    for size in (5, 6, 1000):
+        raw = sign_checkpoint(Checkpoint(origin, size, bytes(32)), SECOND)
+        barred = "removed-member" if size > 5 else ""
+        waiting = replaced(store, **{"log__checkpoint.next": raw})
+        if barred:
+            is_overwritten(waiting, f"removed-member; {by(SECOND)}")
+        else:
+            # It could have been signed before the removal: then two histories were.
+            assert {one.code for one in audit(waiting).findings} == {"pending-commit", "fork"}
+            append_notes(waiting, OWNER)
+            assert audit(waiting).findings == ()
+
+
+@pytest.mark.parametrize("left", [None, b"torn"])
+def test_beside_a_torn_checkpoint_what_breaks_a_rule_is_not_read(
+    store: MemoryStore, left: bytes | None
+) -> None:
+    with_second(store, removed=True)
+    poisoned = planted(store, lambda other: force(other, SECOND, "vault.noted", {}))
+    torn = replaced(poisoned, log__checkpoint=left)
+    files = contents(torn)
+    with pytest.raises((FormatError, NotAVaultError)):
+        read(torn)
+    with pytest.raises((FormatError, CustodyError)):
+        append_notes(torn, OWNER)
+    assert contents(torn) == files
+
+
+def test_a_later_version_s_commit_that_no_member_signed_bars_nobody(store: MemoryStore) -> None:
+    waiting = planted(
+        store, lambda other: forge(other, OUTSIDER, lambda log: [later_version(OUTSIDER, log)])
+    )
+    (event,) = append_notes(waiting, OWNER)
+    assert event.seq == 3
+    assert read(waiting).size == 4
+
+
+def test_an_upgrade_that_waits_breaks_no_rule(store: MemoryStore) -> None:
+    upgrade = {"type": "vault.upgraded", "data": {"version": 2}}
+    waiting = planted(
+        store, lambda other: forge(other, OWNER, lambda log: [leaf(OWNER, log, **upgrade)])
+    )
+    files = contents(waiting)
+    with pytest.raises(UnsupportedVersionError):
+        append_notes(waiting, OWNER)
+    assert contents(waiting) == files
+    codes = {one.code for one in audit(waiting).findings}
+    assert "pending-commit" in codes
+    assert "pending-forbidden" not in codes
+
+
+def test_of_what_waits_no_rule_is_named_unless_it_is_what_was_signed(store: MemoryStore) -> None:
+    with_second(store, removed=False)
+    poisoned = planted(store, lambda other: force(other, OUTSIDER, "vault.noted", {}))
+    raw = sign_checkpoint(Checkpoint(read(store).state.origin, 5, bytes(32)), OUTSIDER)
+    files = {**contents(poisoned), PENDING: raw}
+    assert "pending-commit" in {one.code for one in audit(MemoryStore(files)).findings}
+    append_notes(MemoryStore(files), OWNER)
 
 
 # --- rollback, forks, damage ----------------------------------------------------------------------

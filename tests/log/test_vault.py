@@ -287,6 +287,10 @@ def test_who_may_not_write_leaves_nothing(identity: Any, type_name: str, rule: s
     with pytest.raises(CustodyError) as raised:
         open_vault(vault.store, identity).append(type_name, data=data, fields={"reason": "x"})
     assert raised.value.rule == rule
+    # What is asked first says the same.
+    with pytest.raises(CustodyError) as raised:
+        open_vault(vault.store, identity).check_may(type_name)
+    assert (raised.value.rule, raised.value.event) == (rule, type_name)
     assert contents(vault.store) == files
 
 

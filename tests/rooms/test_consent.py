@@ -10,14 +10,22 @@ from typing import Any
 import pytest
 
 from tests.rooms.house import KAI, MINA, NAMES, NOOR, OWNER, STRANGER, House, build
-from vault import audit
+from vault import age, audit
 from vault.auditing import record_audit
 from vault.consent import Consent, check_consent, consent_of, names_of_member, reached_by
 from vault.custody import Custody
-from vault.errors import AmbiguousError, CustodyError, DigestMismatchError, NotFoundError
+from vault.errors import (
+    AmbiguousError,
+    CustodyError,
+    DigestMismatchError,
+    NotFoundError,
+    ProofError,
+)
+from vault.extracting import extract
 from vault.handover import accept, release
 from vault.layout import fields_name
 from vault.membership import admit, grant_history, remove
+from vault.rekeying import confirm, prune, rekey
 from vault.terms import lift_hold, place_hold, record_consent
 
 COURT = {"authority": "order 12 of the high court"}
@@ -209,6 +217,86 @@ def test_an_event_that_breaks_a_rule_states_no_consent(
     assert codes == {"rule-role", "rule-holder-answers"}
 
 
+# --- what nobody can read -------------------------------------------------------------------------
+
+
+def unreadable(house: House, bundle: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a custodian state a consent in a file that is for nobody here."""
+    encrypt = age.encrypt_bytes
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "vault.draft.age.encrypt_bytes",
+            lambda data, _: encrypt(data, [STRANGER.keys.recipient]),
+        )
+        with house.open(KAI) as vault:
+            vault.append("consent.recorded", bundle=bundle, fields={"consent.status": "not asked"})
+
+
+def test_a_statement_that_no_reader_can_read_lifts_no_refusal(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = house.seal()
+    consent(house, bundle, "withdrawn", how="x", by="y")
+    unreadable(house, bundle, monkeypatch)
+    before = house.files()
+    with house.open(NOOR) as vault, pytest.raises(ProofError, match="though their epoch is"):
+        vault.open_bundle(bundle, purpose="publish")
+    with house.open(NOOR) as vault, pytest.raises(ProofError):
+        vault.open_item(bundle, 0, purpose="publish")
+    with house.open(NOOR) as vault, pytest.raises(ProofError):
+        extract(vault, bundle, tmp_path / "out", purpose="publish", recorded=False)
+    with house.open(MINA) as vault, pytest.raises(ProofError):
+        release(vault, [bundle], KAI.ed25519)
+    assert house.files() == before
+    # To who reads nothing it is sealed, as any other is.
+    for who in (KAI, None):
+        with house.open(who) as vault:
+            assert consent_of(vault, bundle).status == "sealed"
+    # What stands above consent stands above one that can't be read.
+    with house.open(NOOR) as vault:
+        vault.open_bundle(bundle, purpose="trial", fields=COURT).close()
+        vault.open_item(bundle, 0, purpose="trial", fields=COURT).close()
+        extract(vault, bundle, tmp_path / "out", purpose="trial", recorded=False, fields=COURT)
+    with house.open(MINA) as vault:
+        assert release(vault, [bundle], KAI.ed25519, fields=COURT).unchecked == (bundle,)
+        (recorded,) = record_consent(vault, [bundle], "given", how="x", by="y")
+        assert recorded.before is None
+    with house.open(NOOR) as vault:
+        vault.open_bundle(bundle, purpose="now it is known").close()
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_who_reads_no_more_is_not_told_that_what_was_pruned_is_damaged(
+    house: House, pruned: bool
+) -> None:
+    bundle = house.seal(consent__status="refused")
+    with house.open(OWNER) as vault:
+        admit(vault, MINA.card("Mina", datetime.date(2026, 3, 1)), ["custodian"])
+    for who, step in ((NOOR, rekey), (NOOR, confirm), (NOOR, prune))[: 3 if pruned else 2]:
+        with house.open(who) as vault:
+            assert step(vault).events
+    with house.open(MINA) as vault:
+        # She could read it as it was. What took its place is for the readers of now.
+        assert consent_of(vault, bundle).status == ("sealed" if pruned else "refused")
+        assert vault.state.opens(MINA.ed25519)
+
+
+def test_what_was_encrypted_again_for_others_stays_sealed(house: House) -> None:
+    bundle = house.seal()
+    day = datetime.date(2026, 3, 1)
+    with house.open(OWNER) as vault:
+        admit(vault, MINA.card("Mina", day), ["custodian"])
+    consent(house, bundle, "withdrawn", KAI, how="x", by="y")
+    with house.open(OWNER) as vault:
+        admit(vault, KAI.card("Kai", day), ["custodian", "reader"])
+        admit(vault, KAI.card("Kai", day), ["custodian"])
+    assert house.do(NOOR, rekey).events
+    for who, status in ((NOOR, "withdrawn"), (MINA, "sealed"), (KAI, "sealed")):
+        with house.open(who) as vault:
+            assert consent_of(vault, bundle).status == status
+            assert vault.state.opens(who.ed25519)
+
+
 # --- whom a limit means ---------------------------------------------------------------------------
 
 
@@ -390,6 +478,9 @@ def test_a_destroyed_bundle_is_not_judged(house: House) -> None:
     force(house, MINA, bundle)
     assert len(findings(house)) == 1
     with house.open(MINA) as vault:
+        release = vault.state.bundles[bundle].release
+        assert release is not None
+        vault.append("custody.recalled", bundle=bundle, data={"release": release.seq})
         vault.append("bundle.destroyed", bundle=bundle)
     assert all(code != "consent" for code in codes_of(house))
 

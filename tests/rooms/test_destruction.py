@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -477,6 +478,153 @@ def test_a_next_writer_whose_deletions_fail_has_written_all_the_same(
     assert scene.audit().findings == ()
 
 
+# --- a manifest that can't be read ----------------------------------------------------------------
+
+
+def rekeyed(scene: Scene) -> tuple[str, bytes]:
+    """Encrypt all again and prune; return the manifest's name and bytes."""
+    with scene.open(OWNER) as vault:
+        another_epoch(vault)
+    scene.finish(None)
+    (one,) = scene.open().state.rekeyings.values()
+    name = rekey_name(one.manifest)
+    return name, scene.store.read(name)
+
+
+@pytest.mark.parametrize("way", ["altered", "missing", "unreadable"])
+def test_nothing_is_destroyed_while_nobody_can_say_which_files_are_the_bundle_s(
+    scene: Scene, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, sound = rekeyed(scene)
+    with monkeypatch.context() as patched:
+        if way == "altered":
+            scene.store._files[name] = sound[:-2] + b"9\n"
+        elif way == "missing":
+            scene.store.delete(name)
+        else:
+            original = MemoryStore.read
+
+            def read(self: Any, wanted: str, *rest: Any) -> bytes:
+                if wanted == name:
+                    raise OSError(5, "Input/output error", name)
+                return original(self, wanted, *rest)
+
+            patched.setattr(MemoryStore, "read", read)
+        before = contents(scene.store) if way != "unreadable" else None
+        with pytest.raises(StateError, match=f"{name} can't be read.*from a good copy first"):
+            scene.do(OWNER, destroy, scene.gone)
+        assert scene.open().bundle(scene.gone).destroyed is None
+        assert before is None or contents(scene.store) == before
+    scene.store._files[name] = sound
+    done = scene.do(OWNER, destroy, scene.gone)
+    assert (done.deletion.unread, done.deletion.leftovers) == ((), ())
+    assert scene.audit(READER).findings == ()
+
+
+def test_who_says_so_destroys_without_and_what_stayed_goes_when_it_is_found(scene: Scene) -> None:
+    name, sound = rekeyed(scene)
+    scene.store._files[name] = sound[:-2] + b"9\n"
+    done = scene.do(OWNER, destroy, scene.gone, incomplete=True)
+    assert done.deletion.unread == (name,)
+    assert done.bundle.destroyed is not None
+    assert not scene.store.exists(bundle_directory(scene.gone))
+    scene.store._files[name] = sound
+    assert tend(scene.store).deleted == 3  # the forms of sealing, opening and note
+    assert scene.audit(READER).findings == ()
+
+
+def test_a_manifest_that_is_none_stops_no_destruction(scene: Scene) -> None:
+    """A reader could log one to keep everything from being destroyed for good."""
+    view = scene.open(READER)
+    content = b"no manifest\n"
+    about = {
+        "stage": "written",
+        "epoch": view.state.newest,
+        "manifest": (sha256(content).digest(), len(content)),
+    }
+    files = {rekey_name(sha256(content).digest()): content}
+    with scene.open(READER) as vault:
+        one = vault.draft("vault.rekeyed", data=about, files=files)
+        vault.commit(lambda: [one])
+    assert scene.do(OWNER, destroy, scene.gone).deletion.deleted == 5
+
+
+# --- what an interrupted work left, or seems to have left -----------------------------------------
+
+
+def test_a_planted_manifest_deletes_no_form_that_a_damaged_one_calls_for(scene: Scene) -> None:
+    name, sound = rekeyed(scene)
+    scene.store._files[name] = sound[:-2] + b"9\n"
+    planted = b"".join(line + b"\n" for line in sound.split(b"\n")[:-2])
+    other = rekey_name(sha256(planted).digest())
+    scene.store._files[other] = planted
+    done = scene.do(OWNER, destroy, scene.gone, incomplete=True)
+    assert done.cleared == 0
+    scene.store._files[name] = sound
+    tend(scene.store)
+    assert {(one.code, one.place) for one in scene.audit().findings} == {("leftover", other)}
+    scene.read_all()
+
+
+def test_an_older_log_under_newer_files_deletes_none_of_them(scene: Scene) -> None:
+    def log() -> dict[str, bytes]:
+        return {n: d for n, d in contents(scene.store).items() if n.startswith("log/")}
+
+    def put(files: dict[str, bytes]) -> None:
+        for name in log():
+            del scene.store._files[name]
+        scene.store._files.update(files)
+
+    oldest = log()
+    with scene.open(OWNER) as vault:
+        another_epoch(vault)
+    old = log()
+    scene.finish(None)
+    new = log()
+    (one,) = scene.open().state.rekeyings.values()
+    name = rekey_name(one.manifest)
+    of_kept = {line.split(" ")[1] for line in scene.store.read(name).decode().splitlines()}
+    of_kept = {one for one in of_kept if scene.gone.hex() not in one}
+    for before in (oldest, old):
+        put(before)
+        assert scene.do(OWNER, destroy, scene.gone).cleared == 0
+        assert {name, *of_kept} <= contents(scene.store).keys()
+    put(new)
+    for reader in (READER, SECOND):
+        with scene.open(reader).read(scene.kept) as reading:
+            reading.check()
+
+
+def test_what_an_interrupted_rekeying_left_of_a_bundle_goes_with_it(scene: Scene) -> None:
+    with scene.open(OWNER) as vault:
+        another_epoch(vault)
+    trial = scene.copy()
+    counted = Faulty(trial.store)
+    trial.store = counted  # type: ignore[assignment]
+    trial.do(READER, rekey)
+    for at in counted.changes[2:-4]:
+        trial = scene.copy()
+        inner = trial.store
+        trial.store = Faulty(inner, at)  # type: ignore[assignment]
+        with pytest.raises(Dead):
+            trial.do(READER, rekey)
+        trial.store = inner
+        if trial.audit().findings:
+            break
+    assert {one.code for one in trial.audit().findings} == {"leftover"}
+    left = len(trial.audit().findings)
+    whole = trial.copy()
+    done = whole.do(OWNER, destroy, scene.gone)
+    assert (done.cleared, done.deletion.leftovers) == (left, ())
+    assert whole.audit(READER).findings == ()
+    # Something else is damaged: nobody can say that these are not the last, and they are named.
+    event = trial.open().event(0)
+    assert event.sealed is not None
+    trial.store.delete(fields_name(event.sealed.sha256))
+    done = trial.do(OWNER, destroy, scene.gone)
+    assert (done.cleared, len(done.deletion.leftovers) > 0) == (0, True)
+
+
 # --- what must not be deleted ---------------------------------------------------------------------
 
 
@@ -561,7 +709,7 @@ def test_a_key_file_leads_to_its_bundle_alone(scene: Scene) -> None:
         event = vault.event(vault.bundle(scene.kept).seq)
         other = vault.bundle(scene.gone).key_file
         name = bundle_key_name(scene.gone, other.epoch, other.sha256)
-        plaintext = vault.keyring.open_file(name, other, vault.state, 4096)
+        plaintext = vault.keyring.open_stored(name, other, vault.state, 4096)
         with pytest.raises(VaultError):
             key_in(plaintext, event)
 

@@ -35,6 +35,7 @@ from vault.exposed.history import _archive, _note
 from vault.layout import CHECKPOINT, FORMAT_CONTENT, FORMAT_NAME
 from vault.replacement import Replacement, format_manifest
 from vault.storage import PENDING, LocalStore, MemoryStore, Store
+from vault.tlog.checkpoint import Checkpoint, sign_checkpoint
 from vault.tlog.tiles import format_entry_bundle
 from vault.view import View
 
@@ -177,9 +178,9 @@ def test_handovers_are_followed_to_their_ends() -> None:
     assert [(one.release, one.end) for one in bundle.handovers] == [*expected, (last, None)]
 
 
-def test_a_destruction_ends_a_release() -> None:
+def test_a_destruction_ends_a_release_that_expired() -> None:
     log = Kept()
-    release = log.about(B, "custody.released", to=C.ed25519)
+    release = log.about(B, "custody.released", to=C.ed25519, expires=1)
     end = log.about(B, "bundle.destroyed")
     (bundle,) = log.found.history.bundles
     assert [(one.release, one.end) for one in bundle.handovers] == [(release, end)]
@@ -247,15 +248,49 @@ def test_without_the_first_event_the_checkpoint_says_the_id() -> None:
     assert vault_ids(store) == (found.vault,)
 
 
-def test_where_first_event_and_checkpoint_disagree_both_ids_are_given() -> None:
-    other = new_vault().store
-    store = MemoryStore({**FILES, CHECKPOINT: other.read(CHECKPOINT)})
-    assert vault_ids(store) == (exposed(SMALL).history.vault, exposed(other).history.vault)
+def hashes(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the hashes of the log, without its entries."""
+    found = {name: data for name, data in files.items() if name.startswith("log/tile/")}
+    return {name: data for name, data in found.items() if name not in entries(files)}
+
+
+@pytest.mark.parametrize("place", [CHECKPOINT, PENDING])
+def test_a_checkpoint_of_another_vault_says_no_id_unless_its_hashes_are_there(place: str) -> None:
+    other = new_vault()
+    seal(other, b"elsewhere")
+    for number in range(20):
+        other.append("vault.noted", fields={"text": str(number)})
+    theirs = contents(other.store)
+    assert isinstance(other.store, MemoryStore)
+    mine = exposed(SMALL).history.vault
+    planted = {**FILES, place: theirs[CHECKPOINT]}
+    assert vault_ids(MemoryStore(planted)) == (mine,)
+    assert vault_ids(MemoryStore({**planted, **hashes(theirs)})) == (mine, other.id)
+    torn = {name: data[:-1] for name, data in hashes(theirs).items()}
+    assert vault_ids(MemoryStore({**planted, **torn})) == (mine,)
+
+
+def test_where_entries_of_two_vaults_lie_both_ids_are_given() -> None:
+    other = new_vault()
+    name = "log/tile/entries/000.p/200"
+    first = other._log.entry(0)
+    store = MemoryStore({**FILES, name: format_entry_bundle([first] * 200)})
+    assert set(vault_ids(store)) == {exposed(SMALL).history.vault, other.id}
+    # The widest is what a reader of such a log takes: it alone must not say what it is.
+    assert exposed(store).history.vault == other.id
+    damaged = MemoryStore({**FILES, name: format_entry_bundle([first] * 200)[:-1]})
+    assert vault_ids(damaged) == (exposed(SMALL).history.vault,)
+
+
+def test_a_checkpoint_whose_size_was_made_up_costs_nothing() -> None:
+    vault = exposed(SMALL).history.vault
+    assert vault is not None
+    head = Checkpoint(f"evidence-vault/{vault.hex()}", 2**63 - 1, bytes(32))
+    files = {name: data for name, data in FILES.items() if name not in entries(FILES)}
+    assert vault_ids(MemoryStore({**files, CHECKPOINT: sign_checkpoint(head, OWNER)})) == ()
 
 
 def test_a_checkpoint_of_something_else_names_no_vault() -> None:
-    from vault.tlog.checkpoint import Checkpoint, sign_checkpoint
-
     foreign = sign_checkpoint(Checkpoint("example.org/log", 1, bytes(32)), OWNER)
     store = MemoryStore({FORMAT_NAME: FORMAT_CONTENT, CHECKPOINT: foreign})
     assert vault_ids(store) == ()

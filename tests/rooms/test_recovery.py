@@ -542,6 +542,8 @@ def test_the_page_needs_nothing_from_outside_and_runs_nothing() -> None:
     assert not re.search(r"url\(|@import|://", html)
     assert "default-src 'none'" in html
     assert "size: A4" in html
+    label = "This code is the same words: cover it, never photograph it."
+    assert html.index("</svg>") < html.index(label) < html.index("</figure>")
     assert html.isascii()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,8 +23,9 @@ from tests.bundles.scene import (
 )
 from tests.rooms.ending import Faulty, Scene, another_epoch, build, faults, lines_of
 from vault import age
+from vault.abandoned import abandoned_in, clear_abandoned
 from vault.custody import Rekeying
-from vault.deletion import abandoned_in, clear_abandoned, finish_deletions
+from vault.deletion import finish_deletions
 from vault.destruction import destroy
 from vault.errors import (
     AmbiguousError,
@@ -31,14 +33,22 @@ from vault.errors import (
     CustodyError,
     DigestMismatchError,
     FormatError,
+    NoIdentityMatchError,
     NotAVaultError,
     NotFoundError,
     ProofError,
 )
 from vault.event import SealedFile
 from vault.expected import expected_files, forms_by_name
-from vault.keyring import seal_to_epoch
-from vault.layout import bundle_key_name, epoch_name, fields_name, part_name, rekey_name
+from vault.keyring import format_epoch_file, seal_to_epoch
+from vault.layout import (
+    bundle_key_name,
+    epoch_name,
+    fields_name,
+    history_name,
+    part_name,
+    rekey_name,
+)
 from vault.membership import admit, grant_history, remove
 from vault.pipeline import Progress
 from vault.rekeying import confirm, epoch_of, prune, rekey, shred, standing
@@ -112,7 +122,7 @@ def test_every_private_file_is_encrypted_to_the_newest_epoch_and_says_the_same(
     seen: list[Progress] = []
     done = scene.do(READER, rekey, fields={"reason": "a reader left"}, progress=seen.append)
     assert (done.files, len(done.events)) == (due, 1)
-    assert done.closed == done.sealed == done.damaged == ()
+    assert done.closed == done.damaged == ()
     assert done.events[0].data["stage"] == "written"
     assert [one.work for one in seen] == ["rekey"] * due
     assert (seen[-1].done, seen[-1].name in before) == (seen[-1].total, True)
@@ -240,6 +250,27 @@ def test_a_damaged_file_is_named_and_left(
     assert isinstance(error, expected.get(damage, (DigestMismatchError,)))
     assert standing(scene.open()).due == 1
     assert not any(name in line for line in _lines(scene))
+
+
+def test_a_file_for_a_stranger_is_damaged_and_not_closed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encrypt = age.encrypt_bytes
+    with monkeypatch.context() as patch, scene.open(OWNER) as vault:
+        patch.setattr(
+            "vault.draft.age.encrypt_bytes",
+            lambda data, _: encrypt(data, [OUTSIDER.keys.recipient]),
+        )
+        event = vault.append("bundle.noted", bundle=scene.kept, fields={"text": "for nobody here"})
+    with scene.open(OWNER) as vault:
+        another_epoch(vault)
+    assert event.sealed is not None
+    done = scene.do(READER, rekey)
+    assert ([one.name for one in done.damaged], done.closed) == (
+        [fields_name(event.sealed.sha256)],
+        (),
+    )
+    assert isinstance(done.damaged[0].error, NoIdentityMatchError)
 
 
 def _lines(scene: Scene) -> list[str]:
@@ -392,8 +423,6 @@ def put_line(
 
 
 def put_manifest(vault: Any, lines: list[Replacement], files: dict[str, bytes]) -> Any:
-    import hashlib
-
     manifest = format_manifest(lines)
     sha256 = hashlib.sha256(manifest).digest()
     data = {
@@ -424,13 +453,11 @@ def test_one_reader_alone_puts_nothing_else_in_the_place_of_a_file(scene: Scene)
 
 
 def test_a_new_file_for_one_recipient_more_is_not_confirmed(scene: Scene) -> None:
-    import hashlib
-
     name = title_file(scene, scene.kept)
     with scene.open(READER) as vault:
         sealed = vault.event(vault.bundle(scene.kept).seq).sealed
         assert sealed is not None
-        plaintext = vault.keyring.open_file(name, sealed, vault.state, 2**20)
+        plaintext = vault.keyring.open_stored(name, sealed, vault.state, 2**20)
 
     def to_two(state: Any) -> Any:
         newest = state.epochs[state.newest]
@@ -558,13 +585,96 @@ def test_a_deletion_looks_at_the_new_file_once_more(scene: Scene) -> None:
         scene.do(READER, prune)
     sound = scene.store.read(name)
     flip(scene, name)
-    view = scene.open()
-    deletion = finish_deletions(view)
-    assert deletion.withheld == (first,)
+    deletion = finish_deletions(scene.open(READER))
+    assert (deletion.withheld, deletion.waiting) == ((first,), ())
+    assert finish_deletions(scene.open()).withheld == (first,)
     assert scene.store.exists(first)
     replace(scene, name, sound)
     assert standing(scene.open()).next == "prune"
-    assert tend(scene.store).deleted == 1
+    # Who can't open the new file leaves the old one, and nothing is wrong with that.
+    for identity in (None, OWNER):
+        deletion = finish_deletions(scene.open(identity))
+        assert (deletion.deleted, deletion.withheld, deletion.waiting) == (0, (), (first,))
+    found = tend(scene.store)
+    assert (found.deleted, found.undeleted) == (0, (first,))
+    assert scene.do(READER, prune).deletion.deleted == 1
+    assert scene.audit(READER).findings == ()
+    scene.read_all()
+
+
+def false_forms(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """READER writes new forms of all key files that say something else, and SECOND, who is in it
+    with him, confirms them unseen.
+    """
+    true = seal_to_epoch
+
+    def lie(plaintext: bytes, epoch: Any) -> Any:
+        if plaintext.startswith(b"AGE-SECRET-KEY-PQ-1"):
+            plaintext = plaintext[:25] + plaintext[30:20:-1] + plaintext[35:]
+        return true(plaintext, epoch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vault.rekeying.writing.seal_to_epoch", lie)
+        patched.setattr("vault.rekeying.writing._read_back", lambda *_: None)
+        scene.do(READER, rekey)
+        patched.setattr("vault.rekeying.confirming._Look.at", lambda *_: [])
+        assert scene.do(SECOND, confirm).events
+
+
+def with_a_third_reader() -> tuple[Scene, Any]:
+    scene = build()
+    third = person(23)
+    with scene.open(OWNER) as vault:
+        admit(vault, card(third), ["reader"])
+    with scene.open(READER) as vault:
+        grant_history(vault, vault.state.members[third.ed25519])
+    with scene.open(OWNER) as vault:
+        another_epoch(vault)
+    return scene, third
+
+
+def test_two_who_deceive_have_no_old_file_deleted_by_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene, third = with_a_third_reader()
+    keys = {key_file(scene, one) for one in (scene.gone, scene.kept)}
+    false_forms(scene, monkeypatch)
+    before = contents(scene.store)
+    done = scene.do(third, prune)
+    assert (done.events, done.deletion.deleted, len(done.bad)) == ((), 0, 2)
+    assert contents(scene.store) == before
+    # They say themselves that the old ones go, and let the epochs go that open these.
+    with monkeypatch.context() as patched:
+        patched.setattr("vault.rekeying.pruning._Look.at", lambda *_: [])
+        patched.setattr(
+            "vault.rekeying.pruning.finish_deletions", lambda _: finish_deletions(scene.open())
+        )
+        assert scene.do(SECOND, prune).events
+    first, second, newest = scene.epochs()
+    with scene.open(OWNER) as vault:
+        vault.append("epoch.shredded", data={"epochs": tuple(sorted((first, second)))})
+    tend(scene.store)
+    for who in (OWNER, third, None):
+        found = finish_deletions(scene.open(who))
+        assert keys <= {*found.waiting, *found.withheld}
+        assert {epoch_name(first), epoch_name(second)} <= set(found.withheld)
+    assert {*keys, epoch_name(first), epoch_name(second)} <= contents(scene.store).keys()
+    assert scene.audit(third).verdict == "contradicted"
+    del newest
+
+
+def test_who_can_t_open_the_new_files_does_not_let_the_old_ones_go(scene: Scene) -> None:
+    scene.do(READER, rekey)
+    scene.do(SECOND, confirm)
+    late = person(23)
+    with scene.open(OWNER) as vault:
+        admit(vault, card(late), ["reader"], history=False)
+    before = contents(scene.store)
+    done = scene.do(late, prune)
+    assert (done.events, done.bad, done.deletion.deleted) == ((), (), 0)
+    assert {form_of(scene, name) for name in (title_file(scene, scene.kept),)} <= {*done.closed}
+    assert contents(scene.store) == before
+    assert scene.do(READER, prune).deletion.deleted
     scene.read_all()
 
 
@@ -683,9 +793,9 @@ def test_files_of_an_older_epoch_that_a_reader_only_had_by_the_one_that_goes_kee
         seal(vault, b"late", title="late")
     first, second, last = scene.epochs()
     assert [*scene.open().state.held_by(last)] == [last, second]
-    # `last` alone is to go: what is in `second` then closes to the third reader.
+    # `last` is to go: then `second` is closed to the third reader, and so goes as well.
     begun = scene.do(OWNER, shred, last)
-    assert (begun.epochs, begun.next) == ((last,), "rekey")
+    assert (begun.epochs, begun.next) == ((second, last), "rekey")
     in_second = next(one.files for one in standing(scene.open()).epochs if one.id == second)
     assert in_second
     assert begun.files > next(one.files for one in standing(scene.open()).epochs if one.id == last)
@@ -755,6 +865,61 @@ def test_an_epoch_whose_key_is_still_needed_is_not_deleted_though_an_event_says_
     assert ("shredded", "contradicted") in found
     assert ("pending-deletion", "note") in found
     assert finish_deletions(scene.open()).withheld == (epoch_name(first),)
+
+
+@pytest.mark.parametrize("way", ["damaged", "false"])
+def test_what_opens_a_shredded_epoch_stays_while_what_opens_another_is_in_doubt(
+    scene: Scene, way: str
+) -> None:
+    """A grant may be damaged, or hold nothing of what its event says: only its reader can tell."""
+    old = standing(scene.open()).due
+    seal(scene.open(OWNER), b"late", title="late")
+    with scene.open(OWNER) as vault:
+        admit(vault, card(OUTSIDER), ["reader"], history=False)
+    first, second, _ = scene.epochs()
+    with scene.open(READER) as vault:
+        both = grant_history(vault, vault.state.members[OUTSIDER.ed25519]).event.data["file"]
+        secret = vault.keyring.identity_of(second, vault.state)
+    plaintext = b"nothing" if way == "false" else format_epoch_file([(second, secret)])
+    data = age.encrypt_bytes(plaintext, [OUTSIDER.keys.recipient])
+    digest = hashlib.sha256(data).digest()
+    again = {"reader": OUTSIDER.ed25519, "epochs": (second,), "file": (digest, len(data))}
+    with scene.open(READER) as vault:
+        draft = vault.draft("history.granted", data=again, files={history_name(digest): data})
+        vault.commit(lambda: [draft])
+        with pytest.raises(Stopped):
+            rekey(vault, batch=old, progress=stop_after(old))
+    scene.do(SECOND, confirm)
+    scene.do(READER, prune)
+    with scene.open(OWNER) as vault:
+        vault.append("epoch.shredded", data={"epochs": (first,)})
+    going = {epoch_name(first), history_name(both[0])}
+    if way == "damaged":
+        flip(scene, history_name(digest))
+    for who in (OUTSIDER,) if way == "false" else (OUTSIDER, OWNER, None):
+        found = finish_deletions(scene.open(who))
+        assert (found.deleted, set(found.withheld)) == (0, going)
+    scene.read_all(READER, SECOND)
+    if way == "damaged":
+        replace(scene, history_name(digest), data)
+        assert finish_deletions(scene.open(OUTSIDER)).deleted == 2
+        scene.read_all(READER, SECOND)
+        assert scene.audit(OUTSIDER).findings == ()
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_after(files: int) -> Callable[[Progress], None]:
+    seen: list[Progress] = []
+
+    def stop(progress: Progress) -> None:
+        seen.append(progress)
+        if len(seen) > files:
+            raise Stopped
+
+    return stop
 
 
 def test_a_reader_who_left_is_shut_out_of_leftovers_by_shredding() -> None:
@@ -967,8 +1132,6 @@ def test_a_file_that_is_no_manifest_is_left(scene: Scene, name: str, data: bytes
 
 
 def test_a_manifest_that_names_what_is_needed_deletes_nothing_of_that(scene: Scene) -> None:
-    import hashlib
-
     needed = title_file(scene, scene.kept)
     digest = bytes.fromhex(needed.rpartition("/")[2])
     epoch = scene.epochs()[1]
@@ -989,8 +1152,20 @@ def test_a_manifest_that_names_what_is_needed_deletes_nothing_of_that(scene: Sce
         writer.write(stranger)
         writer.commit()
     done = scene.do(READER, rekey)
-    assert done.cleared == 3  # the stranger, and both manifests
+    assert done.cleared == 0  # no writer of this log left a manifest of what it never logged
     assert scene.store.exists(needed)
+    assert {one.code for one in scene.audit(READER).findings} == {"leftover"}
+    for content in (planted, garbage):
+        scene.store.delete(rekey_name(hashlib.sha256(content).digest()))
+    lines = Replacements(scene.store).of(rekeyings(scene)[0]).values()
+    changed = Replacement(title_file(scene, scene.gone), fields_name(other.sha256), other)
+    planted = format_manifest([changed, *(one for one in lines if one.name != changed.name)])
+    with scene.store.create(rekey_name(hashlib.sha256(planted).digest())) as writer:
+        writer.write(planted)
+        writer.commit()
+    with scene.open(OWNER) as vault:
+        another_epoch(vault)
+    assert scene.do(READER, rekey).cleared == 2  # the stranger, and the manifest
     assert scene.audit(READER).findings == ()
     parse_manifest(planted, epoch, "")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from vault.auditing.logs import LogAudit, fork_detail, signer_of
+from vault.auditing.logs import LogAudit, fork_detail
 from vault.auditing.report import Anchor, Finding
+from vault.custody import signer_of
 from vault.errors import FormatError, RollbackError
 from vault.localstate import check_pin
 from vault.tlog.checkpoint import SignedCheckpoint
@@ -57,7 +58,7 @@ def _held(
     try:
         check_pin(kept.checkpoint, f"evidence-vault/{log.vault.hex()}", size, log.tree, kind)
     except RollbackError as error:
-        signer = signer_of(kept, log)
+        signer = signer_of(log.state, kept)
         if kind == "checkpoint" and signer is None:
             # A pin was verified here. A file that is handed in is worth what its signature is.
             findings.append(Finding("checkpoint-not-ours", "note", kind, error.why))

@@ -1,4 +1,4 @@
-"""The audit of keys without any: for how many recipients the files that open evidence are.
+"""The audit of keys without any: for how many recipients each encrypted file is.
 
 Nobody sees from outside whom a stanza of an age file is for, but everybody sees how many there are:
 one more than the log names readers is somebody's whom it does not name.
@@ -16,7 +16,7 @@ from vault.auditing.places import fetch
 from vault.auditing.report import Finding
 from vault.custody import State
 from vault.errors import HeaderError
-from vault.layout import BUNDLES, epoch_name, history_name, part_name
+from vault.layout import epoch_name, history_name, part_name
 from vault.storage import Store
 
 __all__ = ["audit_recipients"]
@@ -33,8 +33,9 @@ def audit_recipients(
     trusted: int,
     step: Callable[[str], None],
 ) -> list[Finding]:
-    """Compare the recipients of epoch files with their readers; a granted history, a bundle's key
-    files and its evidence are for one each.
+    """Compare the recipients of epoch files with their readers; a granted history, a bundle's
+    evidence, and every fields file and key file, are for one each, those too that were encrypted
+    again.
 
     What ``damaged`` names, and what the first ``trusted`` events logged, is not looked at.
     """
@@ -63,8 +64,7 @@ def _recipients(state: State, expected: Mapping[str, ExpectedFile]) -> Iterator[
     for bundle in state.bundles:
         yield part_name(bundle, 0), 1
     for file in expected.values():
-        # Key files of bundles, those too that were encrypted again.
-        if file.epoch is not None and file.name.startswith(f"{BUNDLES}/"):
+        if file.epoch is not None:
             yield file.name, 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,20 +10,25 @@ from typing import Final, final
 
 from vault.auditing.places import fetch, is_file, list_files
 from vault.auditing.report import Finding
-from vault.custody import Custody, State
+from vault.custody import Custody, Member, State, signer_of
 from vault.errors import (
     FormatError,
     SignatureError,
     UnsupportedVersionError,
+    VaultError,
     VerificationError,
 )
 from vault.event import Event, check_event_signature, parse_event
-from vault.identity import PublicKeys
 from vault.layout import CHECKPOINT, LOG
-from vault.log.files import MAX_CHECKPOINT, max_size, tile_name
+from vault.log.files import MAX_CHECKPOINT, max_size, read_entries, tile_name
 from vault.storage import PENDING, Store
 from vault.storage.base import is_reserved_room
-from vault.tlog.checkpoint import SignedCheckpoint, check_checkpoint, parse_signed_checkpoint
+from vault.tlog.checkpoint import (
+    Checkpoint,
+    SignedCheckpoint,
+    check_checkpoint,
+    parse_signed_checkpoint,
+)
 from vault.tlog.merkle import MemoryTree, leaf_hash
 from vault.tlog.tiles import (
     ENTRIES,
@@ -36,7 +42,7 @@ from vault.tlog.tiles import (
     tiles_of,
 )
 
-__all__ = ["LogAudit", "audit_log", "fork_detail", "signer_of"]
+__all__ = ["LogAudit", "audit_log", "fork_detail"]
 
 _SPARE: Final = 64
 _TORN: Final = frozenset(("checkpoint-damaged", "checkpoint-missing"))
@@ -104,7 +110,7 @@ def audit_log(
     if audit.tree is not None:
         _superseded(store, audit, entries, stored)
         _events(audit, entries, trust, step)
-        _fork(audit)
+        _pending(store, audit)
     return audit
 
 
@@ -363,32 +369,53 @@ def _signer(audit: LogAudit, size: int) -> None:
     audit.signer = member.keys.ed25519
 
 
-def _fork(audit: LogAudit) -> None:
-    """Report a pending checkpoint that a member signed, and that this log does not contain."""
+def _pending(store: Store, audit: LogAudit) -> None:
+    """Report a pending checkpoint that may not count, or that a member signed and that this log
+    does not contain.
+    """
     pending, tree = audit.pending, audit.tree
     assert tree is not None
-    if pending is None or pending is audit.signed or pending.checkpoint.size > tree.size:
+    if pending is None or pending is audit.signed:
         return
-    if pending.checkpoint.root == tree.root(pending.checkpoint.size):
-        return
-    signer = signer_of(pending, audit)
-    if signer is not None:
+    head, signer = pending.checkpoint, signer_of(audit.state, pending)
+    broken = _broken_by(store, audit, head)
+    if not broken and signer is not None and signer.removed is not None:
+        # Who was removed by event n signs nothing that has more events than that one.
+        broken = "removed-member" if head.size > signer.removed + 1 else ""
+    if broken:
+        audit.findings[:] = [one for one in audit.findings if one.code != "pending-commit"]
+        by = f"signed by {signer.keys.fingerprint.hex()}" if signer else "signed by no member"
+        audit.add("pending-forbidden", "note", PENDING, f"{broken}; {by}")
+    elif head.size <= tree.size and head.root != tree.root(head.size) and signer is not None:
         audit.add("fork", "contradicted", PENDING, fork_detail(pending, signer, audit))
 
 
-def signer_of(signed: SignedCheckpoint, audit: LogAudit) -> PublicKeys | None:
-    """Return the keys of the member of this vault who signed a checkpoint of it, if one did."""
-    for member in audit.state.members.values():
-        keys = member.keys
-        try:
-            check_checkpoint(signed, keys.ed25519, keys.ml_dsa_44, origin=audit.state.origin)
-        except VerificationError:
-            continue
-        return keys
-    return None
+def _broken_by(store: Store, audit: LogAudit, head: Checkpoint) -> str:
+    """Return a rule that the events of a commit on its way break, and where; empty if they break
+    none, or if they can't be read: then whoever writes next judges.
+    """
+    assert audit.tree is not None
+    old = audit.tree.size
+    if not audit.complete or head.size <= old:
+        return ""
+    tree, custody = MemoryTree(base=audit.tree, base_size=old), copy.deepcopy(audit.custody)
+    found = []
+    try:
+        for seq, entry in enumerate(read_entries(store, old, head.size, head.size), old):
+            tree.append(leaf_hash(entry))
+            found += [(one.rule, seq) for one in custody.apply(parse_event(entry))]
+    except (OSError, VaultError):
+        return ""
+    if custody.state.due is not None:
+        found.append(("epoch-due", head.size - 1))
+    rules = {rule for rule, _ in found}
+    if tree.root() != head.root or rules <= {"version"}:
+        return ""
+    rule, seq = found[0]
+    return f"{rule}, event {seq}"
 
 
-def fork_detail(kept: SignedCheckpoint, signer: PublicKeys | None, audit: LogAudit) -> str:
+def fork_detail(kept: SignedCheckpoint, signer: Member | None, audit: LogAudit) -> str:
     """Return what is to be said of a checkpoint that the log does not contain.
 
     Its ``signer`` is named only where the same key also signed this log beyond that place: a later
@@ -400,9 +427,11 @@ def fork_detail(kept: SignedCheckpoint, signer: PublicKeys | None, audit: LogAud
     if signer is None:
         return detail
     unsound = {one.place for one in audit.findings if one.code in ("event-signature", "head")}
-    key = signer.ed25519
+    key = signer.keys.ed25519
     both = audit.signer == key or any(
         seq >= size and event.actor == key and f"event {seq}" not in unsound
         for seq, event in audit.events.items()
     )
-    return f"{detail}; the same key signed both: {signer.fingerprint.hex()}" if both else detail
+    if not both:
+        return detail
+    return f"{detail}; the same key signed both: {signer.keys.fingerprint.hex()}"

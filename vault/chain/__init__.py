@@ -19,7 +19,7 @@ from vault.chain.account import (
     GapKind,
     Tenure,
 )
-from vault.chain.links import Link, Remark, Removal, chain_of
+from vault.chain.links import Link, Remark, Removal, chain_of, clocks_of
 from vault.chain.telling import account_of, accounts_of
 
 __all__ = [
@@ -39,4 +39,5 @@ __all__ = [
     "account_of",
     "accounts_of",
     "chain_of",
+    "clocks_of",
 ]

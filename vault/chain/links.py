@@ -14,7 +14,7 @@ from vault.event import Event
 from vault.looking import Seen, fields_of
 from vault.vault import Vault
 
-__all__ = ["Link", "Record", "Remark", "Removal", "chain_of"]
+__all__ = ["Link", "Record", "Remark", "Removal", "chain_of", "clocks_of"]
 
 Remark: TypeAlias = Literal[
     "assumed", "before-the-last", "breaks-a-rule", "disputed", "interrupted", "late"
@@ -61,6 +61,13 @@ def chain_of(vault: Vault, bundle: BundleState) -> tuple[Link, ...]:
     return tuple(Record(vault).links(bundle))
 
 
+def clocks_of(vault: Vault) -> tuple[tuple[int, int], ...]:
+    """Return the clocks that the vault's policies set for public times, in seconds, each with the
+    number of the first event that it holds for.
+    """
+    return tuple(Record(vault).clocks)
+
+
 @final
 class Record:
     """The vault's log, of which one reading serves the accounts of many bundles."""
@@ -105,8 +112,8 @@ class Record:
             yield "late"
 
     @cached_property
-    def _clocks(self) -> list[tuple[int, int]]:
-        """The policy's clock in seconds, each with the index of the first event that it holds for."""
+    def clocks(self) -> list[tuple[int, int]]:
+        """The policies' clocks in seconds, each with the first event (its index) it holds for."""
         found = []
         for event in self.vault.events():
             if event.type in ("vault.created", "vault.policy") and event.seq not in self._broken:
@@ -116,7 +123,7 @@ class Record:
         return found
 
     def _clock_at(self, seq: int) -> int:
-        clocks = (clock for start, clock in reversed(self._clocks) if start <= seq)
+        clocks = (clock for start, clock in reversed(self.clocks) if start <= seq)
         return next(clocks, 1)
 
     def removal(self, member: bytes) -> Removal | None:

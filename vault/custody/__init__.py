@@ -15,6 +15,7 @@ from typing import final
 from vault.custody import holding, roster
 from vault.custody.holding import sealed_files
 from vault.custody.roster import changes_readers, vault_id
+from vault.custody.signers import signer_of
 from vault.custody.state import BundleState, Epoch, Grant, Member, Policy, Rekeying, Release, State
 from vault.errors import FormatError, VerificationError
 from vault.event import Event
@@ -32,6 +33,7 @@ __all__ = [
     "Release",
     "State",
     "changes_readers",
+    "signer_of",
     "vault_id",
 ]
 

@@ -103,6 +103,8 @@ def _apply_released(_: State, bundle: BundleState, event: Event) -> None:
 
 
 def _check_accepted(_: State, bundle: BundleState, event: Event) -> Broken:
+    if event.type == "custody.accepted" and bundle.interrupted:
+        yield "interrupted", ""
     release = _open_release(bundle, event)
     if release is None:
         yield "release-unknown", str(event.data["release"])
@@ -116,10 +118,17 @@ def _check_accepted(_: State, bundle: BundleState, event: Event) -> Broken:
             yield "rehash", ""
 
 
-def _apply_accepted(_: State, bundle: BundleState, event: Event) -> None:
+def _take(bundle: BundleState, event: Event) -> None:
     bundle.release = None
     bundle.holder = event.actor
     bundle.holders.append((event.seq, event.actor))
+    # What was asked of one holder, and approved, does not bind or free the next.
+    bundle.request = None
+    bundle.approval = None
+
+
+def _apply_accepted(_: State, bundle: BundleState, event: Event) -> None:
+    _take(bundle, event)
 
 
 def _close_release(_: State, bundle: BundleState, event: Event) -> None:
@@ -136,15 +145,15 @@ def _check_recalled(_: State, bundle: BundleState, event: Event) -> Broken:
 
 def _check_assumed(state: State, bundle: BundleState, event: Event) -> Broken:
     del event
-    if state.member(bundle.holder) is not None and not bundle.interrupted:
+    holder = state.member(bundle.holder)
+    # Who is no custodian can't hand on what she holds.
+    if holder is not None and "custodian" in holder.roles and not bundle.interrupted:
         yield "holder-answers", bundle.holder.hex()
 
 
 def _apply_assumed(_: State, bundle: BundleState, event: Event) -> None:
-    bundle.release = None
     bundle.interrupted = False
-    bundle.holder = event.actor
-    bundle.holders.append((event.seq, event.actor))
+    _take(bundle, event)
 
 
 def _check_interrupted(_: State, bundle: BundleState, event: Event) -> Broken:
@@ -207,6 +216,8 @@ def _check_destroyed(state: State, bundle: BundleState, event: Event) -> Broken:
         yield "holder", ""
     if bundle.holds:
         yield "hold", ""
+    if bundle.release is not None and not _expired(bundle.release, event.time):
+        yield "release-open", str(bundle.release.seq)
     named = (event.data.get("request"), event.data.get("approval"))
     stands = (bundle.request[0] if bundle.request else None, bundle.approval)
     if state.policy.two_person_destroy and None in named:

@@ -66,7 +66,7 @@ def apply_created(state: State, event: Event) -> None:
     state.policy = _policy(event)
     proven = ProvenKeys.from_data(event.data["keys"])
     roles = frozenset(("owner", "custodian"))
-    state.members[event.actor] = Member(proven, roles, event.seq)
+    state.members[event.actor] = Member(proven, roles, (event.seq,))
     state.due = event.actor
     _wait(state, event)
 
@@ -134,8 +134,8 @@ def _apply_admitted(state: State, event: Event) -> None:
         state.due = event.actor
         state.withheld |= "reader" in roles and not event.data["history"]
     before = state.members.get(key)
-    admitted = before.admitted if before is not None else event.seq
-    state.members[key] = Member(proven, roles, admitted)
+    earlier = before.admissions if before is not None else ()
+    state.members[key] = Member(proven, roles, (*earlier, event.seq))
 
 
 def _check_removed(state: State, event: Event) -> Broken:
@@ -302,6 +302,10 @@ def _check_shredded(state: State, event: Event) -> Broken:
             yield "epoch-held", epoch.hex()
     if state.newest in epochs:
         yield "epoch-newest", ""
+    closed = state.closes(epochs)
+    if closed:
+        # Files that open one of them go, and may open others: a grant names any epochs.
+        yield "epoch-needed", min(closed).hex()
     # What was not encrypted again to a later key would be lost: a destruction under no rule.
     order = [*state.epochs]
     last = max(order.index(epoch) for epoch in epochs)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import final
 
+from vault.errors import StateError
 from vault.event import SealedFile
 from vault.identity import ProvenKeys, PublicKeys
 
@@ -28,13 +29,22 @@ class Policy:
 @final
 @dataclass(slots=True)
 class Member:
-    """An identity on the roster; ``admitted`` and ``removed`` are indexes of events."""
+    """An identity on the roster.
+
+    ``admissions`` are the indexes of all events that admitted it, the oldest first: one at least,
+    which for the initialiser is genesis. ``removed`` is that of its removal.
+    """
 
     proven: ProvenKeys
     roles: frozenset[str]
-    admitted: int
+    admissions: tuple[int, ...]
     removed: int | None = None
     doubtful_from: int | None = None
+
+    @property
+    def admitted(self) -> int:
+        """The index of the event by which the member came onto the roster."""
+        return self.admissions[0]
 
     @property
     def keys(self) -> PublicKeys:
@@ -166,6 +176,12 @@ class State:
             key for key, member in self.members.items() if member.active and role in member.roles
         )
 
+    def open_epoch(self) -> Epoch:
+        """Return the newest epoch; raise ``StateError`` for a log that ends before there is one."""
+        if self.newest is None:
+            raise StateError(self.origin, "no readers' key was made yet")
+        return self.epochs[self.newest]
+
     def held_by(self, epoch: bytes) -> Iterator[bytes]:
         """Yield the epochs whose identities the file of an epoch holds, newest first: its own, and
         those before it back to the last that was opened without history.
@@ -183,11 +199,25 @@ class State:
             # A file that grants what was shredded is gone, with all else that it granted.
             if grant.reader == reader and self.shredded.isdisjoint(grant.epochs):
                 found.update(grant.epochs)
-        for epoch in self.epochs.values():
+        held = False  # by the file of a later epoch
+        for epoch in reversed(self.epochs.values()):
             # So is the file of an epoch that was shredded, with the earlier ones that it opened.
-            if reader in epoch.readers and epoch.id not in self.shredded:
-                found.update(self.held_by(epoch.id))
+            held |= reader in epoch.readers and epoch.id not in self.shredded
+            if held:
+                found.add(epoch.id)
+            held &= epoch.history
         return frozenset(found - self.shredded)
+
+    def closes(self, epochs: Iterable[bytes]) -> frozenset[bytes]:
+        """Return the epochs beside ``epochs`` that some reader of now can open, and could not once
+        these are shredded: only files that would go open them to that reader.
+        """
+        going = frozenset(epochs)
+        after = replace(self, shredded=self.shredded | going)
+        found: set[bytes] = set()
+        for reader in self.active("reader"):
+            found |= self.opens(reader) - after.opens(reader)
+        return frozenset(found - going)
 
     def is_disputed(self, actor: bytes, seq: int) -> bool:
         """Whether a removal declared this key's events from some point on as doubtful."""

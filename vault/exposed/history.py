@@ -10,7 +10,8 @@ import hashlib
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, final
@@ -26,11 +27,18 @@ from vault.event import Event, FieldsHeader, format_fields_file, parse_event
 from vault.exposed.directory import tile_of
 from vault.identity import ProvenKeys, PublicKeys
 from vault.layout import CHECKPOINT, LOG, MAX_CHECKPOINT
-from vault.log.files import max_size
+from vault.log.files import max_size, tile_name
 from vault.storage import PENDING, Store
 from vault.storage.base import is_reserved_room
-from vault.tlog.checkpoint import SignedCheckpoint, parse_signed_checkpoint
-from vault.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, parse_entry_bundle
+from vault.tlog.checkpoint import Checkpoint, SignedCheckpoint, parse_signed_checkpoint
+from vault.tlog.merkle import MemoryTree
+from vault.tlog.tiles import (
+    ENTRIES,
+    TILE_WIDTH,
+    Tile,
+    parse_entry_bundle,
+    parse_tile,
+)
 
 __all__ = [
     "Bundle",
@@ -178,14 +186,45 @@ def read_history(store: Store, names: Iterable[str]) -> tuple[History, tuple[Fin
 
 def vault_ids(store: Store) -> tuple[bytes, ...]:
     """Return the id of the vault that lies in ``store``, however damaged it is; nothing if it can't
-    be read. Where the first event and the checkpoint say different ids, both.
+    be read, and several where what lies there is of several.
+
+    An id counts that a first entry has, or that a checkpoint says whose root is that of the hashes
+    beside it: a checkpoint alone may be of any vault, and put there by anybody. No signature can
+    say more: it is the first entry that names the first key.
 
     Raises ``NotAVaultError`` for a directory that is gone.
     """
     names, _ = list_files(store, f"{LOG}/tile/entries")
-    first = [name for name in names if (tile := tile_of(name)) is not None and not tile.index]
-    entries = _entries(store, first, [])
-    return _ids(entries, [_checkpoint(store, name, []) for name in (CHECKPOINT, PENDING)])
+    found = [hashlib.sha256(entry).digest() for entry in _first_entries(store, names)]
+    read = (_checkpoint(store, name, []) for name in (CHECKPOINT, PENDING))
+    kept = [one for one in read if one is not None and _has_hashes(store, one.checkpoint)]
+    return tuple(dict.fromkeys([*found, *_ids({}, kept)]))
+
+
+def _first_entries(store: Store, names: Iterable[str]) -> Iterator[bytes]:
+    """Yield the first entry of each sound bundle that stands where the first one does."""
+    for name in names:
+        tile = tile_of(name)
+        if tile is None or tile.level != ENTRIES or tile.index:
+            continue
+        data = fetch(store, name, max_size(tile))
+        with suppress(FormatError):
+            yield parse_entry_bundle(b"" if isinstance(data, Finding) else data, tile.width)[0]
+
+
+def _has_hashes(store: Store, head: Checkpoint) -> bool:
+    """Say whether the hashes of the leaves are there that give the root of a checkpoint."""
+    tree = MemoryTree()
+    for first in range(0, head.size, TILE_WIDTH):
+        tile = Tile(0, first // TILE_WIDTH, min(TILE_WIDTH, head.size - first))
+        data = fetch(store, tile_name(tile), max_size(tile))
+        if isinstance(data, Finding):
+            return False
+        try:
+            tree.extend(parse_tile(data, tile.width))
+        except FormatError:
+            return False
+    return tree.root() == head.root
 
 
 def _ids(

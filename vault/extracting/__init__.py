@@ -20,7 +20,7 @@ from typing import Final, final
 from vault.access import AccessRecord, format_access_record
 from vault.bundle import Item
 from vault.codec import Packable, Value
-from vault.consent import check_consent, consent_of
+from vault.consent import check_covered
 from vault.errors import DigestMismatchError, PayloadError
 from vault.extracting.folder import NewFolder
 from vault.extracting.names import Change, SafeName, safe_names
@@ -87,7 +87,7 @@ def extract(
         if recorded:
             reading = vault.open_bundle(bundle, chosen, purpose=purpose, fields=fields)
         else:
-            check_consent(consent_of(vault, bundle), "bundle.opened", fields or {})
+            check_covered(vault, bundle, "bundle.opened", fields or {})
             reading = vault.read(bundle)
         with reading:
             found = _write(folder, reading, wanted, progress)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, final
 
-from vault.custody import Breach, Custody, State, vault_id
+from vault.custody import Breach, Custody, State, signer_of, vault_id
 from vault.errors import (
     ConflictError,
     CustodyError,
@@ -240,8 +240,8 @@ class Log:
     def finish_pending(self) -> bytes | None:
         """Finish a commit that was signed and not published, if there is a sound one.
 
-        Returns the bytes of a ``checkpoint.next`` that is not a successor (torn, say) and may be
-        overwritten; None if there is none.
+        Returns the bytes of a ``checkpoint.next`` that is not a successor (torn, say, or against
+        the rules) and may be overwritten; None if there is none.
         """
         for _ in range(_ATTEMPTS):
             pending = self._store.pending()
@@ -256,22 +256,30 @@ class Log:
     def _is_successor(self, pending: bytes) -> bool:
         """Whether ``pending`` verifies, with all that its commit wrote, and continues the log.
 
-        False for what no member signed. A checkpoint that a member did sign is never thrown away:
+        False for what no member of now signed, and for what breaks a rule of custody, whoever
+        signed it: no software that keeps the rules commits that, and once it stood in the log,
+        nobody could write any more. Any other checkpoint that a member signed is never thrown away:
         it may have been seen, and another of its size would be a fork. Where it can't be finished,
         ``StateError``.
         """
         trial = Log(self._store)
+        since = 0
         try:
             head = parse_signed_checkpoint(read_checkpoint(self._store) or b"").checkpoint
+            since = head.size
         except FormatError:
             head = None  # missing or torn, as FAT leaves it: the successor is what remains
         try:
             trial._advance(pending)
             if head is not None and head.size > trial.size:
                 return False  # the log went on since
-            trial.check_tiles(head.size if head is not None else 0)
-        except (NotAVaultError, UnsupportedVersionError):
-            raise  # a stick that was pulled out, a later version's commit: nothing to throw away
+            trial.check_tiles(since)
+        except NotAVaultError:
+            raise  # a stick that was pulled out
+        except UnsupportedVersionError:
+            if self._is_signed(pending):
+                raise  # a later version's commit is not thrown away
+            return False
         except (VaultError, FileNotFoundError) as error:
             if self._store.pending() != pending:
                 return False  # its writer finished it, and others went on and dropped its tiles
@@ -280,14 +288,14 @@ class Log:
                     self._store.place, f"a pending commit is damaged: {error}"
                 ) from error
             return False
-        if head is None:
-            return True
-        if trial.tree.root(head.size) != head.root:
+        if head is not None and trial.tree.root(head.size) != head.root:
             raise StateError(self._store.place, "a pending commit does not continue the log")
-        return head.size < trial.size
+        forbidden = any(breach.seq >= since for breach in trial.breaches)
+        # Nor does a sound commit end between a change of readers and their epoch.
+        return since < trial.size and not forbidden and trial.state.due is None
 
     def _is_signed(self, pending: bytes) -> bool:
-        """Whether a member signed ``pending``, or that can't be told."""
+        """Whether a member of now signed ``pending``, or that can't be told."""
         try:
             signed = parse_signed_checkpoint(pending)
         except FormatError:
@@ -298,15 +306,8 @@ class Log:
             view._advance(read_checkpoint(self._store) or b"")
         except (VaultError, FileNotFoundError):
             return True
-        for member in view.state.members.values():
-            try:
-                check_checkpoint(
-                    signed, member.keys.ed25519, member.keys.ml_dsa_44, origin=view.state.origin
-                )
-            except VerificationError:
-                continue
-            return True
-        return False
+        signer = signer_of(view.state, signed)
+        return signer is not None and signer.active
 
     def check_tiles(self, since: int = 0) -> None:
         """Raise unless every tile that the log has beyond size ``since`` is there, with the bytes

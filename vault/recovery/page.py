@@ -34,7 +34,9 @@ ul {{ padding-left: 5mm; }}
 pre {{ margin: 0 0 1.8mm 5mm; font-size: 8.5pt; line-height: 1.25; break-inside: avoid; }}
 pre, td, .words {{ font-family: "DejaVu Sans Mono", "Courier New", monospace; }}
 .top {{ display: flex; gap: 6mm; justify-content: space-between; align-items: flex-start; }}
-.top svg {{ width: 56mm; height: 56mm; flex: none; }}
+.top figure {{ width: 56mm; margin: 0; flex: none; }}
+.top svg {{ width: 56mm; height: 56mm; display: block; }}
+.top figcaption {{ font-size: 8.5pt; text-align: center; }}
 .facts th {{ text-align: left; font-weight: normal; vertical-align: top; padding-right: 4mm; }}
 .facts td {{ font-size: 9.5pt; overflow-wrap: anywhere; }}
 .words {{ width: 100%; border-collapse: collapse; font-size: 13pt; break-inside: avoid; }}
@@ -66,7 +68,8 @@ def _page(sheet: Sheet, qr: Sequence[Sequence[bool | int]]) -> Iterator[str]:
     for name, lines in facts(sheet):
         value = "<br>".join(map(escape, lines))
         yield f'<tr><th scope="row">{escape(name)}</th><td>{value}</td></tr>\n'
-    yield f"</table>\n{_svg(qr)}</div>\n"
+    yield f"</table>\n<figure>\n{_svg(qr)}<figcaption>{escape(wording.QR)}</figcaption>\n"
+    yield "</figure>\n</div>\n"
     yield f'<h2>{escape(wording.WORDS_HEADING)}</h2>\n<table class="words">\n'
     for at in range(0, len(share.words), COLUMNS):
         row = enumerate(share.words[at : at + COLUMNS], at + 1)

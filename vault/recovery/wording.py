@@ -10,6 +10,7 @@ from vault.recovery.shares import WORDS
 __all__ = [
     "FIRST_OF_ALL",
     "PROGRAM",
+    "QR",
     "READING",
     "TITLE",
     "WORDS_HEADING",
@@ -25,6 +26,7 @@ WORDS_HEADING: Final = "THE WORDS OF THIS SHARE"
 READING: Final = (
     "Read them across: 1, 2, 3. All sheets of this split begin with the same two words."
 )
+QR: Final = "This code is the same words: cover it, never photograph it."
 
 PROGRAM: Final = """\
 import hashlib, hmac

@@ -12,10 +12,10 @@ from vault.draft import Draft
 from vault.errors import NotAVaultError, ProofError, VaultError
 from vault.event import Event
 from vault.expected import ExpectedFile, flaws_of
-from vault.forms import PrivateFile, check_one_recipient, check_stored
+from vault.forms import PrivateFile
 from vault.layout import rekey_name
 from vault.pipeline import Progress, ProgressCallback
-from vault.rekeying.plan import Plan, Trouble
+from vault.rekeying.plan import Plan, Trouble, error_in
 from vault.vault import Vault
 
 __all__ = ["Confirmation", "confirm"]
@@ -146,15 +146,7 @@ class _Look:
         return found
 
     def _error(self, file: PrivateFile, form: ExpectedFile) -> VaultError | OSError | None:
-        event = self._vault.event(file.seq)
-        try:
-            check_one_recipient(check_stored(self._vault.store, form), form.name)
-            file.open(form, event, self._vault.keyring, self._plan.state)
-        except NotAVaultError:
-            raise
-        except (VaultError, OSError) as error:
-            return error
-        return None
+        return error_in(self._vault, self._plan, file, form)
 
     def _tell(self, form: ExpectedFile) -> None:
         self._done += form.size

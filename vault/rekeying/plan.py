@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
 from vault.custody import Rekeying, State
+from vault.errors import NoIdentityMatchError, NotAVaultError, ProofError, VaultError
 from vault.expected import ExpectedFile, expected_files, unread_manifests
-from vault.forms import PrivateFile, private_files
+from vault.forms import PrivateFile, check_one_recipient, check_stored, private_files
 from vault.replacement import Replacements
 from vault.view import View
 
@@ -20,6 +21,7 @@ __all__ = [
     "Standing",
     "Trouble",
     "closed_by",
+    "error_in",
     "for_all",
     "held_with",
     "standing",
@@ -68,17 +70,23 @@ class Plan:
 
 def for_all(state: State) -> frozenset[bytes]:
     """Return the epochs that every reader of the newest can open."""
-    assert state.newest is not None
-    opened = [state.opens(reader) for reader in state.epochs[state.newest].readers]
+    opened = [state.opens(reader) for reader in state.open_epoch().readers]
     return frozenset.intersection(*opened)
 
 
 def held_with(state: State, epoch: bytes) -> frozenset[bytes]:
-    """Return the epochs that can only be shredded together with one: those whose files hold its
-    identity, itself first of all. What is shredded already is left out.
+    """Return the epochs that can only be shredded together with one: itself, those whose files
+    hold its identity, those that a reader of now only has from a file that would go, and so on.
+    What is shredded already is left out.
     """
-    found = (one for one in state.epochs if epoch in state.held_by(one))
-    return frozenset(found) - state.shredded
+    found: set[bytes] = set()
+    more = {epoch}
+    while more:
+        found |= more
+        holding = {one for one in state.epochs if not found.isdisjoint(state.held_by(one))}
+        more = (holding - state.shredded) | state.closes(found)
+        more -= found
+    return frozenset(found - state.shredded)
 
 
 def closed_by(
@@ -88,11 +96,30 @@ def closed_by(
     those that are encrypted to one, and those whose own epoch some reader only has from a file that
     would go.
     """
-    after = replace(state, shredded=state.shredded | frozenset(epochs))
-    lost: set[bytes] = set(epochs)
-    for reader in state.active("reader"):
-        lost |= state.opens(reader) - after.opens(reader)
+    going = frozenset(epochs)
+    lost = going | state.closes(going)
     return [file for file in expected.values() if file.epoch in lost and not file.destroyed]
+
+
+def error_in(
+    vault: View, plan: Plan, file: PrivateFile, form: ExpectedFile
+) -> VaultError | OSError | None:
+    """Open one form of a private file, and hold it to what its event commits to; return what is
+    wrong with it: ``NoIdentityMatchError`` if the log says that it is not open to this identity.
+    """
+    try:
+        check_one_recipient(check_stored(vault.store, form), form.name)
+        file.open(form, vault.event(file.seq), vault.keyring, plan.state)
+    except NotAVaultError:
+        raise
+    except NoIdentityMatchError as error:
+        assert vault.identity is not None  # or there were no keyring
+        if form.epoch not in plan.state.opens(vault.identity.ed25519):
+            return error
+        return ProofError("file", "does not open, though the log says that it does", form.name)
+    except (VaultError, OSError) as error:
+        return error
+    return None
 
 
 # --- where it stands ------------------------------------------------------------------------------
@@ -142,7 +169,7 @@ def standing(view: View) -> Standing:
     """Return where the rekeying of a vault stands, by its log, its manifests and its file names."""
     plan = Plan(view)
     state = plan.state
-    assert state.newest is not None
+    newest = state.open_epoch().id
     waiting = [file for file in plan.files if plan.is_due(file)]
     due = sum(plan.is_free(file) for file in waiting)
     rekeyings = state.rekeyings.values()
@@ -155,9 +182,9 @@ def standing(view: View) -> Standing:
         for file in plan.expected.values()
         if file.epoch is not None and not file.destroyed
     )
-    held = frozenset(state.held_by(state.newest))
+    held = frozenset(state.held_by(newest))
     return Standing(
-        newest=state.newest,
+        newest=newest,
         epochs=tuple(
             EpochStanding(
                 id=epoch.id,

@@ -10,13 +10,13 @@ from vault.codec import Packable
 from vault.custody import Rekeying
 from vault.deletion import Deletion, finish_deletions
 from vault.draft import Draft
-from vault.errors import NotAVaultError, ProofError, VaultError
+from vault.errors import NoIdentityMatchError, NotAVaultError, ProofError, VaultError
 from vault.event import Event
-from vault.expected import flaws_of
-from vault.forms import check_stored
+from vault.expected import ExpectedFile, flaws_of
+from vault.forms import PrivateFile
 from vault.layout import rekey_name
 from vault.pipeline import Progress, ProgressCallback
-from vault.rekeying.plan import Plan, Trouble
+from vault.rekeying.plan import Plan, Trouble, error_in
 from vault.vault import Vault
 
 __all__ = ["Pruning", "prune"]
@@ -29,13 +29,15 @@ class Pruning:
     them.
 
     Of the ``unconfirmed`` rekeyings nothing is pruned, nor of one with a new file that is ``bad``:
-    damaged, or missing, where no later form of it is confirmed and sound.
+    damaged, or missing, or not what its event commits to, where no later form of it is confirmed
+    and sound; nor of one with new files that are ``closed`` to this identity, which can't say so.
     """
 
     events: tuple[Event, ...]
     deletion: Deletion
     unconfirmed: tuple[Rekeying, ...]
     bad: tuple[Trouble, ...]
+    closed: tuple[str, ...] = ()
 
 
 def prune(
@@ -47,8 +49,9 @@ def prune(
     """Record that the old files of all confirmed rekeyings go, and delete them; written by a
     reader. Again, it deletes what is left.
 
-    Each new file is read once more before, and by the deletion again. ``fields`` are private fields
-    of the events (``reason``). Raises ``CustodyError`` and what :meth:`Vault.commit` does; what
+    Each new file is opened once more before, by this identity, and by the deletion again: whoever
+    wrote it and whoever confirmed it may be two who deceive. ``fields`` are private fields of the
+    events (``reason``). Raises ``CustodyError`` and what :meth:`Vault.commit` does; what
     goes wrong after that is no error, and stands in ``deletion``.
     """
     vault.check_may("vault.rekeyed")
@@ -83,7 +86,9 @@ def prune(
             raise
         deletion = Deletion(undone=tuple(rekey_name(one.manifest) for one in ready))
     unconfirmed = tuple(one for one in rekeyings if one.confirmed is None)
-    return Pruning(events, deletion, unconfirmed, tuple(bad))
+    closed = tuple(one.name for one in bad if isinstance(one.error, NoIdentityMatchError))
+    bad = [one for one in bad if not isinstance(one.error, NoIdentityMatchError)]
+    return Pruning(events, deletion, unconfirmed, tuple(bad), closed)
 
 
 def _drafts(
@@ -100,7 +105,7 @@ def _drafts(
 
 
 class _Look:
-    """Reads new files, to see whether they are as they were logged; no key is needed."""
+    """Opens new files, to see whether they are what their events commit to."""
 
     def __init__(self, vault: Vault, plan: Plan, progress: ProgressCallback | None) -> None:
         self._vault = vault
@@ -130,20 +135,17 @@ class _Look:
                 for form in file.forms
                 if form.seq >= rekeying.seq and form.seq in self._confirmed
             ]
-            wrong = [self._error(form.name) for form in heirs]
-            if None not in wrong:
-                found += [Trouble(line.new, one) for one in wrong[-1:] if one is not None]
+            wrong: VaultError | OSError | None = None
+            for form in heirs:
+                wrong = self._error(file, form)
+                if wrong is None:
+                    break
+            if wrong is not None:
+                found.append(Trouble(line.new, wrong))
         return found
 
-    def _error(self, name: str) -> VaultError | OSError | None:
-        form = self._plan.expected[name]
+    def _error(self, file: PrivateFile, form: ExpectedFile) -> VaultError | OSError | None:
         self._done += form.size
         if self._progress is not None:
-            self._progress(Progress("prune", self._done, 0, name))
-        try:
-            check_stored(self._vault.store, form)
-        except NotAVaultError:
-            raise
-        except (VaultError, OSError) as error:
-            return error
-        return None
+            self._progress(Progress("prune", self._done, 0, form.name))
+        return error_in(self._vault, self._plan, file, form)

@@ -54,14 +54,21 @@ def epoch_of(view: View, prefix: str) -> Epoch:
     return found[0]
 
 
-def shred(vault: Vault, epoch: bytes, *, fields: Mapping[str, Packable] | None = None) -> Shredding:
+def shred(
+    vault: Vault,
+    epoch: bytes,
+    *,
+    fields: Mapping[str, Packable] | None = None,
+    last: bool = True,
+) -> Shredding:
     """Take the next step towards the end of an epoch; written by an owner.
 
     Where the newest epoch's file opens it, a new epoch is opened for the readers of now, without
     the earlier ones. Where nothing that must be there is encrypted to what would go, nor closed to
     any reader by it, and all rekeyings are pruned, the epochs are shredded and the files that open
     them deleted. Otherwise nothing is done: ``next`` says what is to be done first. Of an epoch
-    that was shredded, what is left is deleted.
+    that was shredded, what is left is deleted. Without ``last`` the step that shreds is not taken:
+    where it is the next, ``next`` is ``done`` and there is neither ``event`` nor ``deletion``.
 
     Raises ``NotFoundError``, ``CustodyError``, and what :meth:`Vault.commit` does.
     """
@@ -78,6 +85,8 @@ def shred(vault: Vault, epoch: bytes, *, fields: Mapping[str, Packable] | None =
     step, files = _judge(vault, epoch)
     if step != "done":
         return Shredding(_going(vault, epoch), step, files, opened=opened)
+    if not last:
+        return Shredding(_going(vault, epoch), step, opened=opened)
     stopped: list[tuple[ShredStep, int]] = []
 
     def build() -> Sequence[Draft]:

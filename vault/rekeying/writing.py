@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vault import age
+from vault.abandoned import Abandoned, abandoned_in, clear_abandoned
 from vault.codec import Packable
-from vault.deletion import Abandoned, abandoned_in, clear_abandoned
 from vault.draft import Draft
 from vault.errors import (
     ConflictError,
@@ -60,15 +60,14 @@ class Rekeyed:
     """What was done: ``files`` were encrypted again, by so many ``events``.
 
     The others were left as they are: ``closed`` ones, which some reader of the newest epoch can't
-    open now; ``sealed`` ones, which are not open to this identity; and ``damaged`` ones, of which
-    no form is what its event commits to. ``cleared`` files had been left by a rekeying that was
-    interrupted.
+    open now; and ``damaged`` ones, of which no form is what its event commits to, or none opens to
+    this identity although the log says that it does. ``cleared`` files had been left by a rekeying
+    that was interrupted.
     """
 
     events: tuple[Event, ...]
     files: int
     closed: tuple[str, ...]
-    sealed: tuple[str, ...]
     damaged: tuple[Trouble, ...]
     cleared: int = 0
 
@@ -126,7 +125,6 @@ def rekey(
         events=tuple(events),
         files=files,
         closed=tuple(run.closed),
-        sealed=tuple(run.sealed),
         damaged=tuple(run.damaged),
         cleared=cleared,
     )
@@ -145,9 +143,10 @@ class _Run:
     def __init__(self, vault: Vault, progress: ProgressCallback | None) -> None:
         self.plan = Plan(vault)
         self.closed: list[str] = []
-        self.sealed: list[str] = []
         self.damaged: list[Trouble] = []
         self._vault = vault
+        assert vault.identity is not None  # asked by check_may
+        self._opens = self.plan.state.opens(vault.identity.ed25519)
         self._progress = progress
         self._done = 0
         todo = [file for file in self.plan.files if self._is_looked_at(file)]
@@ -173,8 +172,7 @@ class _Run:
 
     def _make(self, todo: Sequence[PrivateFile]) -> Iterator[_New]:
         state = self.plan.state
-        assert state.newest is not None
-        epoch = state.epochs[state.newest]
+        epoch = state.open_epoch()
         for file in todo:
             self._tell(file)
             form, plaintext = self._opened(file)
@@ -197,21 +195,19 @@ class _Run:
         is noted, if there is none.
         """
         event = self._vault.event(file.seq)
-        trouble: list[VaultError | OSError] = []
+        bad: list[VaultError | OSError] = []
         for form in file.forms:
             try:
                 plaintext = file.open(form, event, self._vault.keyring, self.plan.state)
             except NotAVaultError:
                 raise
             except (VaultError, OSError) as error:
-                trouble.append(error)
+                if form.epoch in self._opens or not isinstance(error, NoIdentityMatchError):
+                    bad.append(error)
             else:
                 return form, plaintext
-        bad = [one for one in trouble if not isinstance(one, NoIdentityMatchError)]
         if bad:
             self.damaged.append(Trouble(file.name, bad[0]))
-        elif self.plan.is_free(file):
-            self.sealed.append(file.name)
         else:
             self.closed.append(file.name)
         return None, b""
