@@ -37,13 +37,13 @@ class Condition:
 
     ``medium`` is what :meth:`Store.describe` said at first. ``pending``: a commit that was signed
     and not put in place, and what came of it (``torn``: not a sound one, or against the rules; the
-    next writer replaces it). ``swept`` entries of dead writers were removed from ``tmp/``. ``deleted`` files were, of
-    those that destroyed bundles, pruned rekeyings and shredded epochs had left; ``undeleted`` are
-    the names of those that still wait for it. ``leftovers`` are the names of files that no event
-    calls for. ``clock`` is this machine's, ``last_time`` that of the newest
-    event (UTC seconds). ``pin``: what this machine remembers, against the log (``newer``: it has
-    seen more than there is). ``trouble`` is why the log can't be read; what would follow from it is
-    empty then.
+    next writer replaces it). ``swept`` entries of dead writers were removed from ``tmp/``.
+    ``deleted`` files were, of those that destroyed bundles, pruned rekeyings and shredded epochs
+    had left; ``undeleted`` are the names of those that still wait for it. ``leftovers`` are the
+    names of files that no event calls for. ``clock`` is this machine's, ``last_time`` that of the
+    newest event (UTC seconds). ``pin``: what this machine remembers, against the log (``newer``: it
+    has seen more than there is). ``trouble`` is why the log can't be read; what would follow from
+    it is empty then.
     """
 
     medium: dict[str, str | int | bool | None]

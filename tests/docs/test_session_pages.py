@@ -1,5 +1,6 @@
 """The commands of ``docs/quickstart.md`` and ``docs/story.md``, run as they stand by the people
-whom the page names, print what the page says. Ids, digests, times, sizes and line breaks may differ.
+whom the page names, print what the page says. Ids, digests, times, sizes and line breaks may
+differ.
 """
 
 from __future__ import annotations
