@@ -6,6 +6,7 @@ differ.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import sys
@@ -80,6 +81,41 @@ def test_the_commands_of_the_page_print_what_the_page_says(
         assert loosely(printed) == loosely(shown), f"{line}\nrun: python docs/make_sessions.py"
         ran += 1
     assert ran > 10
+
+
+def test_after_each_step_of_the_story_every_chain_is_told_and_verified_without_a_key(
+    tmp_path: Path, page: Callable[[str], str], maker: ModuleType
+) -> None:
+    world = maker.World(tmp_path)
+    steps, most = 0, 0
+    for block in page("story").split("```console\n")[1:]:
+        fenced = "```console\n" + block.partition("```")[0] + "```\n"
+        for person, line, shown in maker.commands_of(fenced):
+            printed, _ = world.run(person, world.real(line))
+            world.learn(shown, printed)
+        for place in ("desk", "stick"):
+            if not (tmp_path / place / "vault").is_dir():
+                continue
+            # A copy that stayed behind is an older one, and is still told and sound.
+            told, status = world.run(
+                "anyone",
+                f"evault custody /media/{place}/vault --all --json --older-copy 2>/dev/null",
+            )
+            assert status == 0, told
+            account = json.loads(told)["bundles"]
+            sealed = len(list((tmp_path / place / "vault" / "bundles").glob("*")))
+            gone = sum(one["now"] == "destroyed" for one in account)
+            assert len(account) == sealed + gone
+            assert all(one["chain"][0]["type"] == "bundle.sealed" for one in account)
+            assert not any(one["breaches"] for one in account)
+            said, status = world.run(
+                "anyone", f"EVAULT_HOME=/media/{steps} evault verify /media/{place}/vault"
+            )
+            assert status == 0, said
+            assert said.startswith("Intact: ")
+            steps, most = steps + 1, max(most, len(account))
+    assert steps > 20
+    assert most == 4
 
 
 def test_who_only_seals_opens_nothing_in_the_quick_start(
