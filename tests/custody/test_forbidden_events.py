@@ -141,7 +141,7 @@ def _() -> tuple[Desk, Attempt]:
     return desk, Attempt("owner", "vault.created", data, changes=changes, also=also)
 
 
-@forced_case("bundle-unknown")
+@case("bundle-unknown")
 def _() -> tuple[Desk, Attempt]:
     return house(), Attempt("holder", "bundle.noted", {}, b"\xbf" * 16)
 
