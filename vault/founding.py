@@ -158,13 +158,7 @@ def first_drafts(
         }
         name = {"member.name": reader.name} if isinstance(reader, Card) else {}
         drafts.append(draft("member.admitted", name, epoch=epoch, policy=policy, data=admitted))
-    opened: dict[str, Packable] = {
-        "epoch": epoch.id,
-        "recipient": epoch.recipient,
-        "file": (epoch.sha256, len(epoch.data)),
-        "readers": sorted(unique),
-        "history": True,
-    }
+    opened = epoch.to_data(unique, history=True)
     drafts.append(draft("epoch.opened", {}, epoch=epoch, policy=policy, data=opened))
     _write(store, epoch_name(epoch.id), epoch.data)
     return drafts

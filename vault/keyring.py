@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Final, TypeVar, final
 
 from vault import age
-from vault.codec import parse_hex
+from vault.codec import Packable, parse_hex
 from vault.custody import Epoch, State
 from vault.errors import (
     FormatError,
@@ -87,6 +87,16 @@ class NewEpoch:
     def recipient(self) -> bytes:
         """The raw recipient (1216 bytes)."""
         return self.identity.recipient().to_bytes()
+
+    def to_data(self, readers: Iterable[bytes], *, history: bool) -> dict[str, Packable]:
+        """Return what ``epoch.opened`` says of it, for readers with these Ed25519 keys."""
+        return {
+            "epoch": self.id,
+            "recipient": self.recipient,
+            "file": (self.sha256, len(self.data)),
+            "readers": tuple(sorted(readers)),
+            "history": history,
+        }
 
 
 def new_epoch(

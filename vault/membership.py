@@ -52,7 +52,8 @@ class Admission:
 
     ``epoch`` is the one that it opened, if any. For a member who reads, ``closed`` are the epochs,
     oldest first, and ``closed_bundles`` the bundles, destroyed ones apart, that are not open to
-    that key. ``readers`` and ``owners`` (Ed25519 keys, sorted) are those from now on.
+    that key. ``readers`` and ``owners`` (Ed25519 keys, in the order of their
+    admission) are those from now on.
     """
 
     events: tuple[Event, ...]
@@ -74,7 +75,7 @@ class Removal:
     that the removed key can open still; ``held`` those that it is answerable for, until an owner
     assumes custody; ``released`` those that wait for its acceptance, until their holders recall.
     ``disputed`` is the number of its events that are called doubtful. ``readers`` and ``owners``
-    (Ed25519 keys, sorted) are those from now on.
+    (Ed25519 keys, in the order of their admission) are those from now on.
     """
 
     events: tuple[Event, ...]
@@ -323,13 +324,7 @@ def _drafts(
         vault.draft(type_name, data=data, fields=fields, epoch=epoch),
         vault.draft(
             "epoch.opened",
-            data={
-                "epoch": epoch.id,
-                "recipient": epoch.recipient,
-                "file": (epoch.sha256, len(epoch.data)),
-                "readers": tuple(sorted(after)),
-                "history": history,
-            },
+            data=epoch.to_data(after, history=history),
             fields={name: value for name, value in fields.items() if name in known},
             epoch=epoch,
             files={epoch_name(epoch.id): epoch.data},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FieldSet",
     "circumstance",
+    "digest",
     "item_fields",
     "line",
     "read_fields_file",
@@ -44,6 +46,11 @@ _OWN: Final = frozenset(
     )
 )
 _OWN_OF_ITEMS: Final = frozenset(("offset", "original_name", "path", "sha256", "size"))
+_DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
+_SOURCES: Final = {
+    "--fingerprint": "of a fingerprint",
+    "--vault-id": "that `evault init` printed",
+}
 _TRUTH: Final = {"yes": True, "true": True, "no": False, "false": False}
 _ITEMS: Final = "items"
 _MAX_TEXT: Final = 65536
@@ -77,6 +84,14 @@ def line(name: str, text: str, longest: int) -> str:
             f"{escape(name)} must be one line of 1 to {longest} characters, none of them a control."
         )
     return normal
+
+
+def digest(option: str, text: str) -> bytes:
+    """Return the 32 bytes that were typed as 64 hexadecimal digits, with spaces as on paper."""
+    digits = "".join(text.split())
+    if not _DIGEST.match(digits):
+        raise RefusedError(f"{option} takes the 64 hexadecimal digits {_SOURCES[option]}.")
+    return bytes.fromhex(digits)
 
 
 def _is_unicode(text: str) -> bool:

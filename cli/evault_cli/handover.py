@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,7 +32,7 @@ from evault_cli.render import count, emit_json, out, progress, say, size_text, u
 from evault_cli.session import Session, circumstance_options, vault_options
 
 if TYPE_CHECKING:
-    from vault import Vault
+    from vault import Event, Vault
     from vault.handover import Acceptance, Releasing
 
 __all__ = ["accept_command", "decline_command", "recall_command", "release_command"]
@@ -269,12 +269,8 @@ def decline_command(session: Session, path: Path, bundles: tuple[str, ...], reas
     """Decline bundles that were released to you: their holder stays answerable."""
     from vault.handover import decline
 
-    reason, fields = typed_text("--reason", reason), dict(session.circumstances)
-    identity = session.identity()
-    with session.vault(path, identity) as vault:
-        events = decline(vault, named(vault, bundles), reason=reason, fields=fields)
-        emit_events(session, vault, events)
-    say(f"Declined {count(len(events), 'bundle')}: whoever released them stays answerable.")
+    ended = _end(session, path, bundles, reason, decline)
+    say(f"Declined {count(ended, 'bundle')}: whoever released them stays answerable.")
 
 
 @click.command("recall")
@@ -288,9 +284,21 @@ def recall_command(session: Session, path: Path, bundles: tuple[str, ...], reaso
     """Take back releases that nobody has accepted."""
     from vault.handover import recall
 
+    ended = _end(session, path, bundles, reason, recall)
+    say(f"Recalled {count(ended, 'bundle')}: you stay answerable.")
+
+
+def _end(
+    session: Session,
+    path: Path,
+    bundles: tuple[str, ...],
+    reason: str,
+    act: Callable[..., tuple[Event, ...]],
+) -> int:
+    """End releases by ``act``; return how many."""
     reason, fields = typed_text("--reason", reason), dict(session.circumstances)
     identity = session.identity()
     with session.vault(path, identity) as vault:
-        events = recall(vault, named(vault, bundles), reason=reason, fields=fields)
+        events = act(vault, named(vault, bundles), reason=reason, fields=fields)
         emit_events(session, vault, events)
-    say(f"Recalled {count(len(events), 'bundle')}: you stay answerable.")
+    return len(events)

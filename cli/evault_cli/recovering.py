@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from evault_cli import prompt
-from evault_cli.fields import line, typed_text
+from evault_cli.fields import digest, line, typed_text
 from evault_cli.refusal import RefusedError
 from evault_cli.render import count, emit_json, escape, fingerprint, out, pairs, say
 from evault_cli.session import (
@@ -31,17 +30,13 @@ if TYPE_CHECKING:
 __all__ = ["recover_command"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_HEX: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
 
 
 def _digest(context: click.Context, option: click.Parameter, value: Any) -> Any:
     """Take 64 hexadecimal digits, with spaces as on paper; of a repeated option, each."""
     if value is None or isinstance(value, tuple):
         return value and tuple(_digest(context, option, one) for one in value)
-    digits = "".join(value.split())
-    if not _HEX.match(digits):
-        raise RefusedError(f"{option.opts[0]} takes 64 hexadecimal digits.")
-    return bytes.fromhex(digits)
+    return digest(option.opts[0], value)
 
 
 _SHARES: Final = click.option(

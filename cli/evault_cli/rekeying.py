@@ -69,6 +69,8 @@ def rekey_command(
     if yes and epoch is None:
         raise RefusedError("--yes goes with --shred-epoch.")
     fields = stated(session, {"reason": reason})
+    if step == "status" and fields:
+        raise RefusedError("--status only looks and records nothing: leave out what is to be kept.")
     if step == "status":
         identity = session.identity_if_any()
     else:
@@ -90,12 +92,11 @@ def rekey_command(
 
 
 def _rekey(session: Session, vault: Vault, fields: dict[str, Packable]) -> None:
-    from vault.rekeying import rekey, standing
+    from vault.rekeying import rekey
 
     with progress() as callback:
         done = rekey(vault, fields=fields, progress=callback)
-    stand = standing(vault)
-    _emit(
+    stand = _emit_standing(
         session,
         vault,
         done.events,
@@ -103,7 +104,6 @@ def _rekey(session: Session, vault: Vault, fields: dict[str, Packable]) -> None:
         closed=list(done.closed),
         damaged=_troubles(done.damaged),
         cleared=done.cleared,
-        next=stand.next,
     )
     if done.files:
         say(f"Encrypted again: {count(done.files, 'file')}. The old ones are still there.")
@@ -120,19 +120,17 @@ def _rekey(session: Session, vault: Vault, fields: dict[str, Packable]) -> None:
 
 
 def _confirm(session: Session, vault: Vault, fields: dict[str, Packable]) -> None:
-    from vault.rekeying import confirm, standing
+    from vault.rekeying import confirm
 
     with progress() as callback:
         done = confirm(vault, fields=fields, progress=callback)
-    stand = standing(vault)
-    _emit(
+    stand = _emit_standing(
         session,
         vault,
         done.events,
         files=done.files,
         bad=_troubles(done.bad),
         own=len(done.own),
-        next=stand.next,
     )
     if done.bad:
         _refuse(done.bad, "with faults, so nothing was confirmed", session.filled(_MEND))
@@ -147,12 +145,11 @@ def _confirm(session: Session, vault: Vault, fields: dict[str, Packable]) -> Non
 
 
 def _prune(session: Session, vault: Vault, fields: dict[str, Packable]) -> None:
-    from vault.rekeying import prune, standing
+    from vault.rekeying import prune
 
     with progress() as callback:
         done = prune(vault, fields=fields, progress=callback)
-    stand = standing(vault)
-    _emit(
+    stand = _emit_standing(
         session,
         vault,
         done.events,
@@ -161,7 +158,6 @@ def _prune(session: Session, vault: Vault, fields: dict[str, Packable]) -> None:
         bad=_troubles(done.bad),
         closed=list(done.closed),
         unconfirmed=len(done.unconfirmed),
-        next=stand.next,
     )
     if done.deletion.deleted:
         say(f"Deleted: {count(done.deletion.deleted, 'old file')}.")
@@ -328,6 +324,17 @@ def _emit(session: Session, vault: Vault, events: Sequence[Event], **more: objec
     else:
         for event in events:
             out(str(event.seq))
+
+
+def _emit_standing(
+    session: Session, vault: Vault, events: Sequence[Event], **more: object
+) -> Standing:
+    """Emit what a step did and what comes next; return where the vault stands now."""
+    from vault.rekeying import standing
+
+    stand = standing(vault)
+    _emit(session, vault, events, **more, next=stand.next)
+    return stand
 
 
 def _say_next(session: Session, step: NextStep) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,7 @@ from click.core import ParameterSource
 
 from evault_cli import prompt
 from evault_cli.exposure_words import OUT_OF_REACH
+from evault_cli.fields import digest
 from evault_cli.refusal import MEDIUM, STATE, RefusedError
 from evault_cli.render import count, emit_json, escape, out, say, utc
 from evault_cli.session import PATH, Session, json_option, read_small
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["forget_command", "show_as_seized"]
 
-_VAULT_ID: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
 _WORD: Final = "forget"
 _ONLY_HERE: Final = {
     "identity_path": "-i",
@@ -140,11 +139,7 @@ def _named(
     if sum((place is not None, vault_id is not None, every)) != 1:
         raise RefusedError("Name what to forget: VAULT, or --vault-id HEX, or --all.")
     if vault_id is not None:
-        if not _VAULT_ID.match(vault_id.strip()):
-            raise RefusedError(
-                "--vault-id takes the 64 hexadecimal digits that `evault init` printed."
-            )
-        return (bytes.fromhex(vault_id.strip()),)
+        return (digest("--vault-id", vault_id),)
     return _ids_at(session, place) if place is not None else ()
 
 

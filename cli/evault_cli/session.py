@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,7 +40,6 @@ PATH: Final = click.Path(path_type=Path, readable=False)
 _MAX_SMALL: Final = 2**20
 _MOST_FILLED: Final = 5
 _DIGITS: Final = 12
-_VAULT_ID: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
 
 
 @final
@@ -269,11 +267,11 @@ def json_option(command: _Command) -> _Command:
 def _keep_vault_id(context: click.Context, option: click.Parameter, value: str | None) -> None:
     if value is None:
         return
-    if not _VAULT_ID.match(value.strip()):
-        raise RefusedError("--vault-id takes the 64 hexadecimal digits that `evault init` printed.")
+    from evault_cli.fields import digest
+
     session = context.find_object(Session)
     assert session is not None
-    session.vault_id = bytes.fromhex(value.strip())
+    session.vault_id = digest("--vault-id", value)
 
 
 def circumstance_options(command: _Command) -> _Command:

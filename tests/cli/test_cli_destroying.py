@@ -387,6 +387,7 @@ def test_epochs_that_go_together_are_named(world: World) -> None:
     ("arguments", "code", "says"),
     [
         (("--confirm", "--shred-epoch", "aa"), 2, "exclude each other"),
+        (("--status", "--reason", "x"), 2, "leave out what is to be kept"),
         (("--prune", "--yes"), 2, "--yes goes with --shred-epoch"),
         (("--shred-epoch", "zz"), 2, "no epoch begins so"),
         ((), 3, "does not have the role"),

@@ -114,7 +114,11 @@ def test_sheets_without_a_vault_are_made_with_a_word_about_it(world: Any) -> Non
         (("--threshold", 1, "--shares", 1), 2, "without its passphrase"),
         (("--threshold", 4), 2, "Of 3 shares, 4 can't be needed."),
         (("--shares", 17), 2, "17"),
-        (("--vault-id", "ab"), 2, "--vault-id takes 64 hexadecimal digits."),
+        (
+            ("--vault-id", "ab"),
+            2,
+            "--vault-id takes the 64 hexadecimal digits that `evault init` printed.",
+        ),
         (("--vault", "nowhere"), 3, "not a vault"),
         (("--name", "a\nb"), 2, "The name must be one line"),
     ],
@@ -209,7 +213,7 @@ def test_join_takes_words_alone_and_the_fingerprint_as_it_stands_on_paper(
     assert "another identity than was asked for" in other.err
     wrong = evault("recover", "join", "-o", tmp_path / "b", *options, "--fingerprint", "ab")
     assert (wrong.code, wrong.out) == (2, "")
-    assert "--fingerprint takes 64 hexadecimal digits." in wrong.err
+    assert "--fingerprint takes the 64 hexadecimal digits of a fingerprint." in wrong.err
     assert not (tmp_path / "b").exists()
 
 

@@ -142,13 +142,7 @@ def _new_epoch(vault: Vault, fields: Mapping[str, Packable] | None) -> list[Draf
     state = vault.state
     readers = [state.members[key].keys for key in state.active("reader")]
     epoch = vault.new_epoch(readers, history=False)
-    data: dict[str, Packable] = {
-        "epoch": epoch.id,
-        "recipient": epoch.recipient,
-        "file": (epoch.sha256, len(epoch.data)),
-        "readers": tuple(sorted(state.active("reader"))),
-        "history": False,
-    }
+    data = epoch.to_data(state.active("reader"), history=False)
     return [
         vault.draft(
             "epoch.opened",
