@@ -89,6 +89,7 @@ STOPPED: Final = 130
 """Stopped by the user, as shells count it (128 + SIGINT)."""
 UNREAD: Final = 141
 """Whoever read the output went away, as shells count it (128 + SIGPIPE)."""
+_STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 FAULT: Final = 70
 """A fault of this software (EX_SOFTWARE of sysexits.h)."""
 
@@ -403,6 +404,21 @@ def main(arguments: Sequence[str]) -> int:
     return status
 
 
+def _open_streams() -> None:
+    """Give the standard streams somewhere to go that the caller closed (``2>&-``).
+
+    Their numbers would else go to the next files that are opened, evidence among them, and whatever
+    is written to the streams would land there.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) < len(_STREAMS):
+        pass
+    os.close(number)
+    for number, (name, mode) in enumerate(_STREAMS):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
 def run() -> NoReturn:
     """Be the program ``evault``."""
+    _open_streams()
     sys.exit(main(sys.argv[1:]))

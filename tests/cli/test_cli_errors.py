@@ -5,17 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import runpy
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
 
 from evault_cli.main import TABLE, main
 from vault import errors
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import World
 
 ROOT = Path(__file__).parents[2]
 
@@ -193,6 +197,28 @@ def test_output_that_cant_be_written_is_an_error_and_no_traceback() -> None:
     assert done.stderr.startswith(b"evault: ")
     assert b"is full" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes the streams")
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", "<&- >&- 2>&-"])
+def test_streams_that_the_caller_closed_are_no_fault_and_no_file_takes_their_place(
+    world: World, tmp_path: Path, closed: str
+) -> None:
+    file = tmp_path / "evidence.bin"
+    file.write_bytes(bytes(range(256)) * 500)
+    seal = [sys.executable, "-W", "error", "-m", "evault_cli", "seal", world.vault, file]
+    line = f"exec {shlex.join(map(str, (*seal, *world.owner)))} {closed}"
+    env = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}",
+        "EVAULT_HOME": str(world.folder / "home"),
+    }
+    done = subprocess.run(["/bin/sh", "-c", line], env=env, check=False, capture_output=True)
+    assert done.returncode == 0, done
+    assert b"Traceback" not in done.stderr
+    checked = world.call("verify", world.vault, "--deep", *world.reader)
+    assert checked.code == 0, checked
+    assert len(world.call("list", world.vault, "--json", *world.owner).json["bundles"]) == 2
 
 
 def test_a_reader_that_goes_away_is_no_error_to_speak_of() -> None:
