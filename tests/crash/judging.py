@@ -1,0 +1,128 @@
+"""What must be true of a vault after a fault, whatever the fault was: one judge for every harness.
+
+``Unsound`` says which promise was broken. A judge is made of a vault before the work, and is then
+given what is left of copies of it after the work was stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.crash.verbs import Verb, write_again
+from tests.rooms.house import MINA, NOOR, OWNER
+from vault import Identity, LocalStore, Vault
+from vault.auditing import Report, audit
+from vault.errors import FormatError, NotAVaultError
+from vault.log import Log
+from vault.storage import Store
+from vault.tending import tend
+from vault.tlog.checkpoint import parse_signed_checkpoint
+
+__all__ = ["Before", "Unsound", "checkpoints_in", "judge", "judge_forks"]
+
+_AT_REST = frozenset(("pending-commit", "pending-deletion", "pending-torn"))
+"""Notes that say what the next writer will do. After it wrote, none of them is left."""
+
+
+class Unsound(AssertionError):
+    """A promise was broken: something was lost, or changed unseen, or a sound vault refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The log before the work: its entries, all of which were acknowledged. Empty: no vault."""
+
+    entries: tuple[bytes, ...] = ()
+
+    @classmethod
+    def of(cls, path: Path) -> Before:
+        """Read the log at ``path``; nothing there is an empty one."""
+        if not (path / "log" / "checkpoint").exists():
+            return cls()
+        log = Log(LocalStore(path))
+        log.refresh()
+        return cls(tuple(log.entry(seq) for seq in range(log.size)))
+
+
+def checkpoints_in(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (size, root) of every signed checkpoint in any file below ``path``, ``tmp/`` too."""
+    for file in path.rglob("*"):
+        if not file.is_file() or file.stat().st_size > 1 << 16:
+            continue
+        try:
+            head = parse_signed_checkpoint(file.read_bytes().rstrip(b"\0")).checkpoint
+        except FormatError:
+            continue
+        yield head.size, head.root
+
+
+def judge_forks(path: Path) -> None:
+    """Raise unless all signed checkpoints of one size have one root."""
+    seen: dict[int, bytes] = {}
+    for size, root in checkpoints_in(path):
+        if seen.setdefault(size, root) != root:
+            raise Unsound(f"two signed checkpoints of size {size}")
+
+
+def _sound(what: str, source: Path, identity: Identity | None = None) -> Report:
+    report = audit(source, identity=identity)
+    worse = [one for one in report.findings if one.severity != "note"]
+    if report.verdict != "intact" or worse:
+        raise Unsound(f"{what}: {report.verdict}: {worse or report.findings}")
+    return report
+
+
+def _entries(store: Store) -> tuple[bytes, ...]:
+    log = Log(store)
+    log.refresh()
+    return tuple(log.entry(seq) for seq in range(log.size))
+
+
+def judge(path: Path, verb: Verb, before: Before, *, acknowledged: bool, added: int) -> None:
+    """Raise ``Unsound`` unless what is left at ``path`` keeps every promise; write there, too.
+
+    ``acknowledged``: the verb had returned, or said so, before the fault; ``added``: how many
+    events it appends when nothing stops it. A verb of several commits may have made some of them.
+    The vault at ``path`` is changed by this, as the next writer changes it.
+    """
+    judge_forks(path)
+    try:
+        _sound("just after", path)
+        found = _entries(LocalStore(path))
+    except NotAVaultError:
+        if before.entries or acknowledged:
+            raise Unsound("there is no vault any more") from None
+        verb.run(path)  # nothing was founded, so nothing is in the way of founding it now
+        _sound("founded after all", path)
+        return
+    if found[: len(before.entries)] != before.entries:
+        raise Unsound("an acknowledged event is gone")
+    gained = len(found) - len(before.entries)
+    if gained > added or (acknowledged and gained != added):
+        raise Unsound(f"{gained} of {added} events; acknowledged: {acknowledged}")
+    write_again(path)
+    judge_forks(path)
+    tend(LocalStore(path))
+    report = _sound("after the next writer", path)
+    left = [one for one in report.findings if one.code in _AT_REST]
+    if left:
+        raise Unsound(f"the next writer left {left}")
+    again = _entries(LocalStore(path))
+    if again[: len(found)] != found or len(again) != len(found) + 1:
+        raise Unsound("the next writer did not append one event to what was there")
+    for reader in (MINA, NOOR):
+        _sound("with keys", path, reader)
+    _read_all(path)
+
+
+def _read_all(path: Path) -> None:
+    with Vault.open(LocalStore(path), identity=MINA) as vault:
+        if vault.state.members[OWNER.ed25519].removed is not None:
+            raise Unsound("the owner is gone")
+        reads = MINA.ed25519 in vault.state.active("reader")
+        for bundle in vault.state.bundles.values() if reads else ():
+            if bundle.destroyed is None:
+                with vault.read(bundle.id) as reading:
+                    reading.check()
