@@ -13,7 +13,13 @@ FORMATTED := vault cli tests demo bench
 # A failed or interrupted recipe leaves no target that looks made.
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test check lint types conformance wheel format constraints clean distclean
+.PHONY: help demo test check lint types conformance torture fuzz wheel format constraints clean distclean
+
+# How many kill points `make torture` tries; the rest follows in proportion.
+N ?= 2000
+
+# How long `make fuzz` keeps at each parser.
+SECONDS_EACH ?= 60
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -23,6 +29,8 @@ help:
 	@echo "make test         run the tests"
 	@echo "make check        run what a change must pass: format, lint, types, tests, coverage"
 	@echo "make conformance  hold the formats against other implementations (Debian, npm, PyPI)"
+	@echo "make torture      kill, cut, fill and rot vaults (N=2000, hours; N=20, minutes; see docs/reliability.md)"
+	@echo "make fuzz         hostile input for every parser (SECONDS_EACH=60; Linux x86-64)"
 	@echo "make wheel        build the wheel into dist/ and look inside"
 	@echo "make format       put the code into its one format"
 	@echo "make constraints  take the newest release of every dependency into constraints.txt"
@@ -38,6 +46,10 @@ help:
 
 .venv/ready-conformance: .venv/ready
 	@$(BIN)/python -m pip --quiet install --constraint constraints.txt --editable '.[dev,conformance]'
+	@touch $@
+
+.venv/ready-fuzz: .venv/ready
+	@$(BIN)/python -m pip --quiet install --constraint constraints.txt --editable '.[dev,fuzz]'
 	@touch $@
 
 $(NODE)/node_modules/.ready: $(NODE)/package.json $(NODE)/package-lock.json
@@ -73,6 +85,14 @@ conformance: .venv/ready-conformance $(NODE)/node_modules/.ready
 	@tools/need golang-golang-x-mod-dev tar
 	@$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m conformance
 
+# The file systems in question are made in files and mounted, which needs root.
+torture: .venv/ready
+	@tools/need strace e2fsprogs xfsprogs exfatprogs exfat-fuse fuse3
+	@$(BIN)/python -m tests.crash.torture --scale $(N) $(if $(SEED),--seed $(SEED))
+
+fuzz: .venv/ready-fuzz
+	@$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS_EACH) $(if $(SEED),--seed $(SEED))
+
 wheel: .venv/ready
 	@rm -rf dist
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist . >/dev/null
@@ -90,9 +110,9 @@ format: .venv/ready
 constraints:
 	@rm -rf .venv
 	@tools/environment "$(PYTHON)" .venv
-	@$(BIN)/python -m pip --quiet install --editable '.[dev,conformance]'
+	@$(BIN)/python -m pip --quiet install --editable '.[dev,conformance,fuzz]'
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools >constraints.txt
-	@touch .venv/ready .venv/ready-conformance
+	@touch .venv/ready .venv/ready-conformance .venv/ready-fuzz
 
 # demo/vault-demo stays: someone may have put more into it than the demonstration did.
 clean:

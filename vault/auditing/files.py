@@ -41,13 +41,14 @@ def audit_files(
     The contents of files that the first ``trusted`` events logged are not read, only their sizes
     compared; and likewise of files that ``only`` does not name. Files are read on all processors,
     the largest first. Unless the events are ``complete``, what else is stored may belong to one
-    that could not be read, and is not named.
+    that could not be read, and is not named; and what is missing may have gone by one, which its
+    finding says.
     """
     stored, findings = list_files(store)
     findings += _format(store, stored)
     to_read: list[ExpectedFile] = []
     for name, file in expected.items():
-        finding = _compare(file, stored.get(name))
+        finding = _compare(file, stored.get(name), complete=complete)
         if finding is not None:
             findings.append(finding)
         elif name in stored and file.seq >= trusted and (only is None or name in only):
@@ -84,7 +85,7 @@ def audit_rekeyings(
     return findings, not unread_manifests(state, replacements)
 
 
-def _compare(file: ExpectedFile, size: int | None) -> Finding | None:
+def _compare(file: ExpectedFile, size: int | None, *, complete: bool) -> Finding | None:
     event = f"event {file.seq}"
     if file.destroyed:
         present = Finding("pending-deletion", "note", file.name, event)
@@ -92,7 +93,9 @@ def _compare(file: ExpectedFile, size: int | None) -> Finding | None:
     if size is None and file.uncertain:
         return None
     if size is None:
-        return Finding("missing", "altered", file.name, event)
+        # Not told apart, a file that was destroyed would be called lost for damage to the log.
+        doubt = "" if complete else "; what can't be read may have let go of it"
+        return Finding("missing", "altered", file.name, event + doubt)
     if size == STRANGE:
         return Finding("not-a-file", "altered", file.name, f"a link or a device, {event}")
     if size != file.size:
