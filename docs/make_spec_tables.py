@@ -162,6 +162,7 @@ def limits() -> str:
         ("containers within one another in msgpack", str(codec.MAX_DEPTH)),
         ("elements of a msgpack array", f"{codec._MAX_ARRAY:,}"),
         ("entries of a msgpack map", str(codec._MAX_MAP)),
+        ("elements, keys and values in one msgpack value, in all", f"{codec._MAX_VALUES:,}"),
         ("a text value", f"{kinds.MAX_TEXT:,} characters"),
         ("a file name that is not UTF-8", f"{kinds.MAX_TEXT:,} bytes"),
         ("a field's name", f"{commitment._MAX_NAME} bytes"),

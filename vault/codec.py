@@ -43,6 +43,7 @@ __all__ = [
 MAX_DEPTH: Final = 8
 _MAX_ARRAY: Final = 4096
 _MAX_MAP: Final = 256
+_MAX_VALUES: Final = 2**20
 _MIN_INT: Final = -(2**63)
 _MAX_INT: Final = 2**64 - 1
 
@@ -136,17 +137,26 @@ def parse_hex(text: str, *, size: int | None = None) -> bytes:
 
 _BECH32: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _BECH32_VALUES: Final = {letter: value for value, letter in enumerate(_BECH32)}
+_BASE32: Final = "0123456789abcdefghijklmnopqrstuv"
 _BECH32_GENERATOR: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+
+
+def _sum_of_generators(top: int) -> int:
+    found = 0
+    for bit, generator in enumerate(_BECH32_GENERATOR):
+        if top >> bit & 1:
+            found ^= generator
+    return found
+
+
+_BECH32_SUMS: Final = tuple(map(_sum_of_generators, range(32)))
+"""For each value of the five bits that leave the checksum: an epoch's file has 10,000 strings."""
 
 
 def _polymod(values: Iterable[int]) -> int:
     checksum = 1
     for value in values:
-        top = checksum >> 25
-        checksum = (checksum & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate(_BECH32_GENERATOR):
-            if top >> bit & 1:
-                checksum ^= generator
+        checksum = (checksum & 0x1FFFFFF) << 5 ^ value ^ _BECH32_SUMS[checksum >> 25]
     return checksum
 
 
@@ -187,9 +197,8 @@ def parse_bech32(text: str) -> tuple[str, bytes]:
     if _polymod([*_expand(hrp), *values]) != 1:
         raise FormatError("Bech32", "wrong checksum")
     values = values[:-6]
-    accumulator = 0
-    for value in values:
-        accumulator = accumulator << 5 | value
+    # int() takes a base that is a power of two in one pass; shifting a long number would not.
+    accumulator = int("".join(_BASE32[value] for value in values) or "0", 32)
     pad = len(values) * 5 % 8
     if pad > 4 or accumulator & ((1 << pad) - 1):
         raise FormatError("Bech32", "bad padding")
@@ -250,11 +259,24 @@ def pack(value: Packable) -> bytes:
     """Return the one canonical msgpack encoding of ``value``.
 
     Maps have string keys in bytewise order; integers are shortest; strings are UTF-8; there is no
-    float, nil or extension; at most eight containers deep, 4096 in an array, 256 in a map. Raises
-    ``ValueError`` on anything else.
+    float, nil or extension; at most eight containers deep, 4096 in an array, 256 in a map, and 2^20
+    elements, keys and values of maps in all. Raises ``ValueError`` on anything else.
     """
-    packed: bytes = msgpack.packb(_canonical(value, 0), use_bin_type=True)
+    canonical = _canonical(value, 0)
+    packed: bytes = msgpack.packb(canonical, use_bin_type=True)
+    # Each of them takes a byte at least.
+    if len(packed) > _MAX_VALUES and _count(canonical) > _MAX_VALUES:
+        raise ValueError(f"more than {_MAX_VALUES} values")
     return packed
+
+
+def _count(value: object) -> int:
+    """Return the elements, and the keys and values, of all containers in ``value``."""
+    if isinstance(value, dict):
+        return 2 * len(value) + sum(map(_count, value.values()))
+    if isinstance(value, list):
+        return len(value) + sum(map(_count, value))
+    return 0
 
 
 def _pairs(pairs: list[tuple[object, object]]) -> dict[object, object]:
@@ -264,13 +286,36 @@ def _pairs(pairs: list[tuple[object, object]]) -> dict[object, object]:
     return found
 
 
-def _unpacker(buffer: int) -> msgpack.Unpacker:
+class _Bounded:
+    """Refuses a value as soon as too much of it is decoded: one byte can stand for an empty map,
+    which takes 64 in memory.
+    """
+
+    def __init__(self) -> None:
+        self._left = _MAX_VALUES
+
+    def _take(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise FormatError("msgpack", f"more than {_MAX_VALUES} values")
+
+    def array(self, found: Sequence[object]) -> Sequence[object]:
+        self._take(len(found))
+        return found
+
+    def pairs(self, pairs: list[tuple[object, object]]) -> dict[object, object]:
+        self._take(2 * len(pairs))
+        return _pairs(pairs)
+
+
+def _unpacker(buffer: int, bounded: _Bounded | None = None) -> msgpack.Unpacker:
     # Lengths are capped here, before the decoder allocates anything for them.
     return msgpack.Unpacker(
         raw=False,
         use_list=False,
         strict_map_key=True,
-        object_pairs_hook=_pairs,
+        object_pairs_hook=bounded.pairs if bounded else _pairs,
+        list_hook=bounded.array if bounded else None,
         max_buffer_size=buffer,
         max_array_len=_MAX_ARRAY,
         max_map_len=_MAX_MAP,
@@ -301,7 +346,7 @@ def _check_canonical(value: Value, raw: bytes) -> None:
 
 def unpack_prefix(data: bytes) -> tuple[Value, int]:
     """Decode the canonical value that ``data`` begins with; return it and its size in bytes."""
-    reader = _unpacker(max(len(data), 1))
+    reader = _unpacker(max(len(data), 1), _Bounded() if len(data) > _MAX_VALUES else None)
     reader.feed(data)
     try:
         value = _next(reader)
@@ -315,7 +360,8 @@ def unpack_prefix(data: bytes) -> tuple[Value, int]:
 def unpack(data: bytes) -> Value:
     """Decode exactly one canonical value; raise ``FormatError`` on anything else.
 
-    Lengths are capped before anything is allocated: arrays at 4096, maps at 256.
+    Lengths are capped before anything is allocated: arrays at 4096, maps at 256; the elements, keys
+    and values in all at 2^20.
     """
     value, size = unpack_prefix(data)
     if size != len(data):

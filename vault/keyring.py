@@ -68,8 +68,9 @@ def parse_epoch_file(plaintext: bytes) -> dict[bytes, age.HybridIdentity]:
         if not comment.startswith("# "):
             raise FormatError("epoch file", "an epoch is not named")
         found[parse_hex(comment[2:], size=EPOCH_SIZE)] = age.HybridIdentity.from_string(line)
-    if format_epoch_file(found.items()) != plaintext:
-        raise FormatError("epoch file", "not as it is written")
+    # Each line has one form alone, so that only a name that comes twice is left to be found.
+    if 2 * len(found) != len(lines):
+        raise FormatError("epoch file", "an epoch is named twice")
     return found
 
 

@@ -68,6 +68,9 @@ def parse_manifest(data: bytes, epoch: bytes, where: str) -> tuple[Replacement, 
     Raises ``FormatError`` unless each line replaces a fields file by a fields file, or a bundle's
     key file by one of the same bundle for ``epoch``, and names and new names are sorted and unique.
     """
+    # Counted first: a list of what is refused would take eight times its size in memory.
+    if data.count(b"\n") > MAX_REPLACEMENTS:
+        raise FormatError("manifest", f"not 1 to {MAX_REPLACEMENTS} lines", where)
     try:
         lines = data.decode("ascii").split("\n")
     except UnicodeDecodeError:
@@ -82,7 +85,7 @@ def parse_manifest(data: bytes, epoch: bytes, where: str) -> tuple[Replacement, 
 
 
 def _parse_line(line: str, epoch: bytes, where: str) -> Replacement:
-    parts = line.split(" ")
+    parts = line.split(" ", 3)
     if len(parts) != 3:
         raise FormatError("manifest", "a line is not two names and a size", where)
     name, new, size = parts

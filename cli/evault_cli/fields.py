@@ -177,26 +177,33 @@ class FieldSet:
         if value is None:
             return
         if isinstance(value, Mapping):
+            # Checked on the way: a long name in front of a million others would be copied so often.
+            if name:
+                self._check_name(name)
             for inner, one in value.items():
                 self.add_json(f"{name}.{inner}" if name else inner, one)
             return
         kind = self._kind(name)
         self._put(name, kind, _from_json(kind, value))
 
-    def _kind(self, name: str) -> Kind:
+    def _check_name(self, name: str) -> None:
         from vault.codec import is_line
-        from vault.event import kinds
 
-        if name in self._own:
-            raise RefusedError(
-                f"{self._about} {escape(name)} is set by evault itself: leave it out."
-            )
         sound = 0 < len(name.encode("utf-8", "replace")) <= 128 and is_line(name)
         if not sound or "=" in name:
             raise RefusedError(
                 f"{self._about} {escape(name)!r} can't have that name: "
                 "1 to 128 bytes in one line, without '='."
             )
+
+    def _kind(self, name: str) -> Kind:
+        from vault.event import kinds
+
+        if name in self._own:
+            raise RefusedError(
+                f"{self._about} {escape(name)} is set by evault itself: leave it out."
+            )
+        self._check_name(name)
         if name not in self._kinds:
             self._warn_of_likeness(name)
         return self._kinds.get(name, kinds.TEXT)

@@ -43,11 +43,12 @@ INTRO: Final = b"age-encryption.org/"
 _VERSION_LINE: Final = "age-encryption.org/v1"
 _START: Final = b"age-encryption.org/v1\n"
 _WHAT: Final = "age header"
+_TOO_MANY: Final = f"more than {MAX_STANZAS} stanzas"
 _COLUMNS: Final = 64
 _MAC_SIZE: Final = 32
 _CLOSING: Final = "---"
 _READ_SIZE: Final = 4096
-_ARGUMENT_LINE: Final = re.compile(r"-> [!-~]+(?: [!-~]+)*\Z")
+_ARGUMENT_LINE: Final = re.compile(r"-> [!-~]+(?: [!-~]+)*+\Z")
 
 
 @final
@@ -112,6 +113,9 @@ def _parse_stanzas(lines: Sequence[str]) -> tuple[Stanza, ...]:
     stanzas: list[Stanza] = []
     place = 0
     while place < len(lines):
+        # Here and not of them all together: what is refused must not be made first.
+        if len(stanzas) == MAX_STANZAS:
+            raise HeaderError(_WHAT, _TOO_MANY)
         if not _ARGUMENT_LINE.match(lines[place]):
             raise HeaderError("age stanza", "a malformed first line", f"line {place + 2}")
         _, kind, *args = lines[place].split(" ")
@@ -132,7 +136,7 @@ def _stanzas_fault(stanzas: Sequence[Stanza]) -> str:
     if not stanzas:
         return "no stanza"
     if len(stanzas) > MAX_STANZAS:
-        return f"more than {MAX_STANZAS} stanzas"
+        return _TOO_MANY
     # age.md, "scrypt recipient stanza": who opens a file by passphrase expects that only those who
     # know it could have made the file.
     if len(stanzas) > 1 and any(stanza.type == "scrypt" for stanza in stanzas):

@@ -53,6 +53,8 @@ _TELLING: Final = 4
 """No two words of the list begin with the same four letters."""
 _BY_BEGINNING: Final = {word[:_TELLING]: word for word in WORDLIST}
 _EXPONENT: Final = 0
+_MAX_EXPONENT: Final = 5
+"""Ours have 0, other tools' 0 or 1. Whoever made a share chose it, and 15 takes minutes."""
 _NUMBER: Final = re.compile(r"([0-9]+)[.:)]?", re.ASCII)
 _MOST_COMBINATIONS: Final = 200
 _NO_PASSPHRASE: Final = b""
@@ -243,6 +245,12 @@ def share_of_words(
     if share.parsed.group_count != 1:
         why = "it is of a split into several groups, which this software does not make"
         raise ShareError("share", why, where, fault="groups")
+    if share.parsed.iteration_exponent > _MAX_EXPONENT:
+        exponent = share.parsed.iteration_exponent
+        why = (
+            f"its iteration exponent is {exponent}, where this software reads up to {_MAX_EXPONENT}"
+        )
+        raise ShareError("share", why, where, fault="value")
     return share
 
 
