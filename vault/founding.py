@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias, final
 
@@ -23,7 +24,7 @@ from vault.errors import (
 from vault.event import Event
 from vault.identity import Card, Identity
 from vault.keyring import NewEpoch, new_epoch
-from vault.layout import FORMAT_CONTENT, FORMAT_NAME, epoch_name
+from vault.layout import FIELDS, FORMAT_CONTENT, FORMAT_NAME, KEYS, LOG, epoch_name
 from vault.storage import LocalStore, Store
 
 __all__ = [
@@ -106,8 +107,11 @@ def claim(store: Store) -> bool:
 def unmake(store: Store, *, claimed: bool) -> None:
     """Remove what was made of a vault that was not finished, if the place was ours."""
     if claimed:
-        for name in {name.split("/")[0] for name, _ in store.list()}:
-            store.delete(name) if name == FORMAT_NAME else store.delete_tree(name)
+        # By their names and not as listed: directories are left, too, where files were taken back.
+        for name in (LOG, KEYS, FIELDS):
+            with suppress(FileNotFoundError):
+                store.delete_tree(name)
+        store.delete(FORMAT_NAME)  # the last: until then the place is claimed
     store.close()
     if isinstance(store, LocalStore) and not any(True for _ in store.list()):
         store.unmake()

@@ -11,13 +11,14 @@ import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.rooms.house import HANDOVER, KAI, MINA, NAMES, NOOR, NOW, OWNER, STRANGER, House, build
 from vault import Identity, LocalStore, Vault
 from vault.auditing import audit, record_audit
 from vault.custody import Policy
 from vault.destruction import approve_destruction, destroy, request_destruction
+from vault.errors import StateError
 from vault.handover import accept, assume, decline, interrupt, recall, release
 from vault.membership import admit, grant_history, remove
 from vault.recovery import drill, split_identity
@@ -39,8 +40,10 @@ class Verb:
     name: str
     prepare: Callable[[Path], object]
     run: Callable[[Path], object]
-    needs_vault: bool = True
-    """False for the verb that makes the vault: stopped early, there is none."""
+    deletes_alone: bool = False
+    """Whether only the same verb deletes what it was stopped from deleting: no other identity could
+    open the new files first, to see that the old ones are not needed.
+    """
 
 
 def first_bundle(house: House) -> bytes:
@@ -179,6 +182,25 @@ def _as(who: Identity, call: Callable[[Vault], object]) -> Callable[[Path], obje
     return run
 
 
+def _stepping(who: Identity, call: Callable[[Vault], Any]) -> Callable[[Path], object]:
+    """Return a step of a rekeying. What it could not open it returns, and then writes nothing."""
+
+    def run(path: Path) -> object:
+        done = _as(who, call)(path)
+        if not done.events:  # type: ignore[attr-defined]
+            raise StateError(str(path), "nothing was written")
+        return done
+
+    return run
+
+
+def _shred_last(path: Path) -> object:
+    done = _as(OWNER, lambda vault: shred(vault, _first_epoch(vault)))(path)
+    if done.next != "done":  # type: ignore[attr-defined]
+        raise StateError(str(path), "not shredded yet")
+    return done
+
+
 def _seal(path: Path) -> None:
     House(path).seal(MINA, _CONTENT, title="the second")
 
@@ -202,7 +224,7 @@ def _first_epoch(vault: Vault) -> bytes:
 
 
 VERBS: Final = (
-    Verb("create", _empty, _found, needs_vault=False),
+    Verb("create", _empty, _found),
     Verb("note", _sealed, write_again),
     Verb("seal", _sealed, _seal),
     Verb("open", _sealed, _open),
@@ -257,11 +279,13 @@ VERBS: Final = (
     ),
     Verb("doctor", _destroyed_halfway, _tend),
     Verb("rekey --shred", _sealed, _as(OWNER, lambda vault: shred(vault, _first_epoch(vault)))),
-    Verb("rekey", _renewing, _as(MINA, rekey)),
-    Verb("rekey --confirm", _rekeyed, _as(NOOR, confirm)),
-    Verb("rekey --prune", _confirmed, _as(MINA, prune)),
+    Verb("rekey", _renewing, _stepping(MINA, rekey)),
+    Verb("rekey --confirm", _rekeyed, _stepping(NOOR, confirm)),
+    Verb("rekey --prune", _confirmed, _stepping(MINA, prune), deletes_alone=True),
     Verb(
-        "rekey --shred, last", _pruned, _as(OWNER, lambda vault: shred(vault, _first_epoch(vault)))
+        "rekey --shred, last",
+        _pruned,
+        _shred_last,
     ),
     Verb("recover drill", _sealed, _drill),
 )

@@ -11,6 +11,7 @@ system without them raises ``OSError``; a file that merely exists is never taken
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import re
 import secrets
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from filelock import FileLock, Timeout
 
-from vault.errors import LockedError
+from vault.errors import LockedError, StateError
 from vault.storage.durability import (
     Directory,
     close_quietly,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from vault.storage.base import Buffer
 
 __all__ = ["Session", "inspect_sessions", "is_locked", "sweep", "vault_lock"]
+
+_logger = logging.getLogger("vault")
 
 _TMP: Final = "tmp"
 _LOCK: Final = "lock"
@@ -158,11 +161,16 @@ class Session:
             remove_tree(self.directory, part)
 
     def close(self) -> None:
-        """Remove the directory and the lock file."""
+        """Remove the directory and the lock file. What can't be removed now goes with a sweep: what
+        was done with the store is durable, and is not to be reported as an error.
+        """
         self.directory.close()
         if self.process != os.getpid():
             return  # a fork: they are the parent's, and filelock has let go of the lock here
-        _remove_entry(self._root, self.entry, self._lock)
+        try:
+            _remove_entry(self._root, self.entry, self._lock)
+        except (OSError, StateError) as error:
+            _logger.warning("temporary files were not deleted: %s", error)
 
 
 def _entries(root: Path) -> tuple[list[str], int]:
