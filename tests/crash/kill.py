@@ -1,0 +1,212 @@
+"""Kill points: a real process is killed by the system before each of its calls that change files.
+
+``python -m tests.crash.kill --points N --seed S --jobs J [--verb NAME]``. Each verb is traced once
+with ``strace``; then, for every call that changes the vault and every time that it is made, the
+verb runs again in a copy of its vault, and ``strace`` has it killed as it enters that call. Being
+killed after a call is being killed before the next, and the end of the work is a point too. What is
+left is judged (:mod:`tests.crash.judging`). Needs Linux, ``strace`` and leave to trace.
+
+Calls are counted by thread and name, as ``strace`` does. Where a run differs from the one that was
+traced (names are random, and threads take turns) the process may die a call earlier or later, or
+live: one that lives is counted apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import multiprocessing
+import os
+import random
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.crash.child import BEGIN, END
+from tests.crash.faults import Template, templates
+from tests.crash.judging import Unsound, judge
+from tests.crash.verbs import VERBS
+from vault.errors import VaultError
+
+__all__ = ["Point", "Tally", "points_of", "reason_not_to", "run", "strike"]
+
+_CALLS: Final = (
+    *("openat", "mkdir", "mkdirat", "write", "pwrite64", "writev", "ftruncate", "fallocate"),
+    *("fsync", "fdatasync", "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir"),
+    *("link", "linkat", "symlink", "symlinkat", "chmod", "fchmod", "utimensat", "flock"),
+)
+_LINE: Final = re.compile(r"(?P<thread>\d+) +(?P<call>\w+)\((?P<rest>.*)")
+_ROOT: Final = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Before ``call`` is made the ``when``-th time (from 1, by one thread)."""
+
+    verb: str
+    call: str
+    when: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many were killed, by call; how many ``lived``; how many had said that they were done."""
+
+    killed: Counter[str] = field(default_factory=Counter)
+    lived: int = 0
+    acknowledged: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def merge(self, other: Tally) -> None:
+        """Take over what another process counted."""
+        self.killed += other.killed
+        self.lived += other.lived
+        self.acknowledged += other.acknowledged
+        self.failures += other.failures
+
+
+def _trace(
+    verb: str, vault: Path, log: Path, inject: Sequence[str] = ()
+) -> subprocess.CompletedProcess[bytes]:
+    number = [one.name for one in VERBS].index(verb)
+    own = [sys.executable, "-B", "-m", "tests.crash.child", str(number), str(vault)]
+    options = ["-f", "-y", "-o", str(log), "-e", f"trace={','.join(_CALLS)}"]
+    env = {**os.environ, "PYTHONPATH": f"{_ROOT}{os.pathsep}{_ROOT / 'cli'}"}
+    command = ["strace", *options, *inject, *own]
+    return subprocess.run(command, env=env, cwd=_ROOT, capture_output=True, check=False)
+
+
+def reason_not_to() -> str:
+    """Say why nothing can be traced here; nothing if it can."""
+    if shutil.which("strace") is None:
+        return "strace is not installed"
+    done = subprocess.run(
+        ["strace", "-f", "-o", os.devnull, "true"], capture_output=True, check=False
+    )
+    return "" if done.returncode == 0 else f"strace may not trace: {done.stderr.decode().strip()}"
+
+
+def points_of(template: Template, folder: Path) -> list[Point]:
+    """Trace a verb; return a point for each call of its work that changes its vault."""
+    vault, log = folder / "vault", folder / "trace"
+    if template.path.exists():
+        shutil.copytree(template.path, vault)
+    done = _trace(template.verb.name, vault, log)
+    if done.stdout != b"acknowledged\n":
+        raise Unsound(f"{template.verb.name} without a fault: {done.stderr.decode()}")
+    found: set[tuple[str, int]] = set()
+    made: Counter[tuple[str, str]] = Counter()
+    working = False
+    for line in log.read_text(errors="replace").splitlines():
+        match = _LINE.match(line)
+        if match is None:
+            continue
+        made[match["thread"], match["call"]] += 1
+        working = (working or BEGIN in line) and END not in line
+        reads = match["call"] == "openat" and "O_CREAT" not in line and "O_TRUNC" not in line
+        if working and not reads and str(vault) in line:
+            found.add((match["call"], made[match["thread"], match["call"]]))
+        if END in line:
+            found.add((match["call"], made[match["thread"], match["call"]]))
+    shutil.rmtree(vault, ignore_errors=True)
+    return [Point(template.verb.name, call, when) for call, when in sorted(found)]
+
+
+def strike(template: Template, point: Point, folder: Path, tally: Tally) -> None:
+    """Kill a verb at a point, and judge what is left."""
+    vault = folder / "vault"
+    if template.path.exists():
+        shutil.copytree(template.path, vault)
+    inject = ("-e", f"inject={point.call}:signal=SIGKILL:when={point.when}")
+    try:
+        done = _trace(point.verb, vault, folder / "trace", inject)
+        acknowledged = done.stdout == b"acknowledged\n"
+        tally.acknowledged += acknowledged
+        if done.returncode == -signal.SIGKILL:
+            tally.killed[point.call] += 1
+        elif done.returncode == 0 and acknowledged:
+            tally.lived += 1
+        else:
+            raise Unsound(f"ended with {done.returncode}: {done.stderr.decode()[-300:]}")
+        judge(
+            vault,
+            template.verb,
+            template.before,
+            acknowledged=acknowledged,
+            added=template.added,
+        )
+    except (Unsound, VaultError, OSError) as error:
+        tally.failures.append(f"{point}: {type(error).__name__}: {error}")
+    finally:
+        shutil.rmtree(vault, ignore_errors=True)
+
+
+_inherited: dict[str, Template] = {}
+"""The templates, in processes that were forked to share the work: a verb can't be sent to them."""
+
+
+def _share(job: tuple[list[Point], Path]) -> Tally:
+    points, folder = job
+    tally = Tally()
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        for point in points:
+            strike(_inherited[point.verb], point, Path(own), tally)
+    return tally
+
+
+def run(
+    count: int, seed: int, jobs: int, folder: Path, names: Sequence[str] = ()
+) -> tuple[Tally, int]:
+    """Strike at ``count`` points (0: each once; more than there are: again); return also how many
+    points there are.
+    """
+    every: list[Point] = []
+    for template in templates(folder, names):
+        _inherited[template.verb.name] = template
+        every += points_of(template, folder)
+    random.Random(seed).shuffle(every)
+    points = list(itertools.islice(itertools.cycle(every), count or len(every)))
+    tally = Tally()
+    with multiprocessing.get_context("fork").Pool(jobs) as pool:
+        shares = [(points[start::jobs], folder) for start in range(jobs)]
+        for part in pool.imap_unordered(_share, shares):
+            tally.merge(part)
+    return tally, len(every)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Strike as often as is asked for; print one line of counts."""
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.kill")
+    parser.add_argument("--points", type=int, default=0, help="how many (0: each once)")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--verb", action="append", default=[], help="may be repeated")
+    given = parser.parse_args(arguments)
+    reason = reason_not_to()
+    if reason:
+        parser.exit(1, f"{reason}\n")
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        tally, points = run(given.points, given.seed, given.jobs, Path(folder), given.verb)
+    for failure in tally.failures[:20]:
+        print(failure)
+    print(", ".join(f"{call}: {count}" for call, count in sorted(tally.killed.items())))
+    print(
+        f"{tally.killed.total()} processes killed at {points} points of "
+        f"{len(given.verb) or len(VERBS)} verbs ({tally.lived} lived, {tally.acknowledged} had "
+        f"acknowledged); {len(tally.failures)} promises broken, seed {given.seed}"
+    )
+    return int(bool(tally.failures) or not tally.killed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
