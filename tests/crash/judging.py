@@ -59,9 +59,8 @@ def checkpoints_in(path: Path) -> Iterator[tuple[int, bytes]]:
         yield head.size, head.root
 
 
-def judge_forks(path: Path) -> None:
-    """Raise unless all signed checkpoints of one size have one root."""
-    seen: dict[int, bytes] = {}
+def judge_forks(path: Path, seen: dict[int, bytes]) -> None:
+    """Raise unless all signed checkpoints of one size have one root, those ``seen`` before too."""
     for size, root in checkpoints_in(path):
         if seen.setdefault(size, root) != root:
             raise Unsound(f"two signed checkpoints of size {size}")
@@ -100,7 +99,8 @@ def judge(path: Path, verb: Verb, before: Before, *, acknowledged: bool, added: 
     events it appends when nothing stops it. A verb of several commits may have made some of them.
     The vault at ``path`` is changed by this, as the next writer changes it.
     """
-    judge_forks(path)
+    heads: dict[int, bytes] = {}
+    judge_forks(path, heads)
     if not before.entries and not acknowledged and not _is_founded(path):
         return
     _sound("just after", path)
@@ -111,7 +111,7 @@ def judge(path: Path, verb: Verb, before: Before, *, acknowledged: bool, added: 
     if len(found) > most or (acknowledged and len(found) != most):
         raise Unsound(f"{len(found)} events, not {most}; acknowledged: {acknowledged}")
     write_again(path)
-    judge_forks(path)
+    judge_forks(path, heads)
     tend(LocalStore(path))
     report = _sound("after the next writer", path)
     if verb.deletes_alone and any(one.code == "pending-deletion" for one in report.findings):

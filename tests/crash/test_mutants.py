@@ -1,0 +1,35 @@
+"""The table of mutants stays true to the code; two of them are tried."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.mutants import MUTANTS, ROOT, Edit, Mutant, apply, attempt, copy_to, try_mutant
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_what_a_mutant_takes_away_stands_once_in_the_code(mutant: Mutant) -> None:
+    for edit in mutant.edits:
+        assert (ROOT / edit.file).read_text().count(edit.old) == 1
+        assert edit.new != edit.old
+
+
+def test_names_of_mutants_are_their_own() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+@pytest.mark.parametrize("name", ["no signature of an event", "no head of an event"])
+def test_a_mutant_is_noticed(name: str, tmp_path: Path) -> None:
+    mutant = next(one for one in MUTANTS if one.name == name)
+    assert try_mutant(mutant, tmp_path).said
+
+
+def test_a_copy_without_a_mutation_passes_and_a_text_that_is_not_there_is_refused(
+    tmp_path: Path,
+) -> None:
+    copy = copy_to(tmp_path / "copy")
+    assert not attempt([("-c", "import vault.log, tests.crash.verbs")], copy).said
+    with pytest.raises(ValueError, match="0 times"):
+        apply(Mutant("none", (Edit("vault/codec.py", "not there\n", ""),), ()), copy)
