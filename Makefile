@@ -85,9 +85,9 @@ conformance: .venv/ready-conformance $(NODE)/node_modules/.ready
 	@tools/need golang-golang-x-mod-dev tar
 	@$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m conformance
 
-# The file systems in question are made in files and mounted, which needs root.
+# File systems to fill up are made in files and mounted, which needs root.
 torture: .venv/ready
-	@tools/need strace e2fsprogs xfsprogs exfatprogs exfat-fuse fuse3
+	@tools/need strace e2fsprogs
 	@$(BIN)/python -m tests.crash.torture --scale $(N) $(if $(SEED),--seed $(SEED))
 
 fuzz: .venv/ready-fuzz

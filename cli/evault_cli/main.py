@@ -420,5 +420,8 @@ def _open_streams() -> None:
 
 def run() -> NoReturn:
     """Be the program ``evault``."""
+    from evault_cli.process import keep_memory_private
+
     _open_streams()
+    keep_memory_private()
     sys.exit(main(sys.argv[1:]))

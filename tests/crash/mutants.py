@@ -322,7 +322,8 @@ MUTANTS: Final = (
     _mutant(
         "no ML-DSA-44 signature of a checkpoint",
         _CHECKPOINT,
-        "    verify_ml_dsa_44(ml_dsa_44, _message(checkpoint), quantum.data[len(_NO_TIMESTAMP) :])\n",
+        "    verify_ml_dsa_44(ml_dsa_44, _message(checkpoint), "
+        "quantum.data[len(_NO_TIMESTAMP) :])\n",
         "",
         tests("tlog/test_checkpoint.py"),
     ),

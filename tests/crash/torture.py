@@ -38,16 +38,11 @@ def parts(scale: int, seed: int, jobs: int) -> tuple[Part, ...]:
 
     sown, spread = ("--seed", seed), ("--jobs", jobs)
     flips = ("--all",) if scale >= FULL else ("--flips", scale * 250)
-    devices = max(1, scale // 40)
     return (
         Part("kill points", module("kill", "--points", scale, *sown, *spread)),
         Part("in-process faults", module("faults", "--faults", scale * 10, *sown, *spread)),
         Part("power loss", module("powerloss", "--states", scale * 50, *sown, *spread)),
-        *(
-            Part(f"power loss, {kind}", module("devices", "--fs", kind, "--points", devices, *sown))
-            for kind in ("ext4", "xfs", "exfat")
-        ),
-        Part("full disk", module("full_disk", *(("--steps", "all") if scale >= FULL else ()))),
+        Part("full disk", module("full_disk", "--every", max(1, FULL // scale // 8))),
         Part("concurrency", module("concurrency", "--rounds", max(1, scale // 100), *sown)),
         Part("rot", module("rot", *flips, *sown, *spread)),
         Part("mutants", module("mutants", *spread)),

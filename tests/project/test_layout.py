@@ -13,6 +13,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 ORDER: Final = (
     "errors",
+    "secret",
     "codec",
     "layout",
     "age",

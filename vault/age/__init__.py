@@ -17,6 +17,7 @@ from vault.age.file import (
     MAX_BYTES,
     decrypt,
     decrypt_bytes,
+    decrypt_secret,
     encrypt,
     encrypt_bytes,
     open,  # noqa: A004  # called as age.open, like gzip.open
@@ -49,6 +50,7 @@ __all__ = [
     "armored",
     "decrypt",
     "decrypt_bytes",
+    "decrypt_secret",
     "encrypt",
     "encrypt_bytes",
     "format_armor",

@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, final
+from typing import TYPE_CHECKING, Final, Protocol, final
 
 from vault.codec import parse_base64_raw
 from vault.errors import FormatError, HeaderError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 __all__ = [
     "BODY_SIZE",
@@ -66,8 +69,8 @@ class Recipient(Protocol):
         """
         ...
 
-    def wrap(self, file_key: bytes) -> Sequence[Stanza]:
-        """Return one or more stanzas that hold ``file_key`` (16 bytes)."""
+    def wrap(self, file_key: ReadableBuffer) -> Sequence[Stanza]:
+        """Return one or more stanzas that hold ``file_key`` (16 bytes), which is wiped later."""
         ...
 
 

@@ -31,6 +31,7 @@ from vault.age.stream import (
     payload_key,
 )
 from vault.errors import FormatError, HeaderError, NoIdentityMatchError
+from vault.secret import Secret, wipe
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -39,6 +40,7 @@ __all__ = [
     "MAX_BYTES",
     "decrypt",
     "decrypt_bytes",
+    "decrypt_secret",
     "encrypt",
     "encrypt_bytes",
     "open",
@@ -66,14 +68,18 @@ def writer(sink: Sink, recipients: Iterable[Recipient]) -> Writer:
 def _writer_with(
     sink: Sink, recipients: Iterable[Recipient], random: Callable[[int], bytes]
 ) -> Writer:
-    file_key = random(FILE_KEY_SIZE)
-    header = format_header(_wrap(file_key, tuple(recipients)), file_key)
-    nonce = random(NONCE_SIZE)
-    write_all(sink, memoryview(header + nonce))
-    return Writer(sink, payload_key(file_key, nonce))
+    with Secret(random(FILE_KEY_SIZE)) as file_key:
+        header = format_header(_wrap(file_key.view, tuple(recipients)), file_key.view)
+        nonce = random(NONCE_SIZE)
+        write_all(sink, memoryview(header + nonce))
+        key = payload_key(file_key.view, nonce)
+    try:
+        return Writer(sink, key)
+    finally:
+        wipe(key)
 
 
-def _wrap(file_key: bytes, recipients: Sequence[Recipient]) -> tuple[Stanza, ...]:
+def _wrap(file_key: memoryview, recipients: Sequence[Recipient]) -> tuple[Stanza, ...]:
     if not recipients:
         raise ValueError("no recipient")
     if len(recipients) > MAX_STANZAS:
@@ -126,22 +132,27 @@ def decrypt(source: Source, sink: Sink, identities: Iterable[Identity]) -> None:
     if is_armored(start):
         file = ArmorReader(file)
     _, key, payload = _begin(file, identities)
-    decrypt_payload(payload, sink, key)
+    try:
+        decrypt_payload(payload, sink, key)
+    finally:
+        wipe(key)
 
 
-def _begin(source: Source, identities: Iterable[Identity]) -> tuple[int, bytes, Source]:
-    """Read what stands before the first chunk; return its size, the payload's key, the rest."""
+def _begin(source: Source, identities: Iterable[Identity]) -> tuple[int, memoryview, Source]:
+    """Read what stands before the first chunk; return its size, the payload's key, which the caller
+    wipes, and the rest.
+    """
     header, rest = read_header(source)
     payload = PrefixedSource(rest, source)
     nonce = read_full(payload, NONCE_SIZE)
     if len(nonce) != NONCE_SIZE:
         raise HeaderError(_WHAT, "it ends before its payload's nonce does")
-    file_key = _unwrap(header, tuple(identities))
-    check_mac(header, file_key)
-    return len(header.raw) + NONCE_SIZE, payload_key(file_key, nonce), payload
+    with _unwrap(header, tuple(identities)) as file_key:
+        check_mac(header, file_key.view)
+        return len(header.raw) + NONCE_SIZE, payload_key(file_key.view, nonce), payload
 
 
-def _unwrap(header: Header, identities: Sequence[Identity]) -> bytes:
+def _unwrap(header: Header, identities: Sequence[Identity]) -> Secret:
     if not identities:
         raise ValueError("no identity")
     for identity in identities:
@@ -149,7 +160,7 @@ def _unwrap(header: Header, identities: Sequence[Identity]) -> bytes:
         if file_key is not None:
             if len(file_key) != FILE_KEY_SIZE:
                 raise ValueError(f"an identity gave a file key of {len(file_key)} bytes")
-            return file_key
+            return Secret(file_key)
     kinds = ", ".join(sorted({stanza.type for stanza in header.stanzas}))
     raise NoIdentityMatchError(_WHAT, f"no identity given opens any of its stanzas ({kinds})")
 
@@ -167,7 +178,10 @@ def open(source: SeekableSource, identities: Iterable[Identity]) -> Reader:  # n
         raise HeaderError(_WHAT, "armored, and so not to be read at any place")
     source.seek(0)
     size, key, _ = _begin(source, identities)
-    return Reader(source, key, size)
+    try:
+        return Reader(source, key, size)
+    finally:
+        wipe(key)
 
 
 def decrypt_bytes(
@@ -180,6 +194,22 @@ def decrypt_bytes(
     sink = _Bounded(max_size)
     decrypt(io.BytesIO(data), sink, identities)
     return bytes(sink.data)
+
+
+def decrypt_secret(
+    data: ReadableBuffer, identities: Iterable[Identity], *, max_size: int
+) -> Secret | None:
+    """Return the plaintext of an age file that holds keys, in memory that can be wiped; None if it
+    is empty.
+
+    Raises as :func:`decrypt_bytes` does.
+    """
+    sink = _Bounded(max_size)
+    try:
+        decrypt(io.BytesIO(data), sink, identities)
+        return Secret(sink.data) if sink.data else None
+    finally:
+        wipe(sink.data)
 
 
 class _Bounded:

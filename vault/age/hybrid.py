@@ -9,10 +9,9 @@ key. A public key is 1184 bytes of ML-KEM, then 32 of X25519; an encapsulated ke
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 from collections.abc import Sequence
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
@@ -30,6 +29,10 @@ from vault.age.base import BODY_SIZE, Stanza, decode
 from vault.age.x25519 import check_point
 from vault.codec import format_base64_raw, format_bech32, parse_bech32
 from vault.errors import FormatError, HeaderError
+from vault.secret import Secret
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 __all__ = ["HybridIdentity", "HybridRecipient"]
 
@@ -88,7 +91,7 @@ class HybridRecipient:
         """Return ``age1pq1…``."""
         return format_bech32(_RECIPIENT_HRP, self._data)
 
-    def wrap(self, file_key: bytes) -> tuple[Stanza, ...]:
+    def wrap(self, file_key: ReadableBuffer) -> tuple[Stanza, ...]:
         """Return one stanza. Its randomness is drawn within HPKE and can't be given."""
         sealed = _SUITE.encrypt(file_key, self._key, _INFO)
         enc, body = sealed[:_ENC_SIZE], sealed[_ENC_SIZE:]
@@ -108,22 +111,33 @@ class HybridRecipient:
 
 @final
 class HybridIdentity:
-    """A seed of 32 bytes, which never shows in ``repr``. Equal when its seed is."""
+    """A seed of 32 bytes, which never shows in ``repr``. Equal when its seed is.
 
-    __slots__ = ("_key", "_point_key", "_recipient", "_seed")
+    ``close`` wipes it, as does letting it go; it opens nothing from then on.
+    """
 
-    def __init__(self, seed: bytes) -> None:
+    __slots__ = ("_keys", "_recipient", "_seed")
+
+    def __init__(self, seed: bytes | bytearray | memoryview) -> None:
         if len(seed) != _SEED_SIZE:
             raise ValueError(f"a hybrid identity has {_SEED_SIZE} bytes")
-        self._seed = bytes(seed)
-        expanded = hashlib.shake_256(self._seed).digest(96)
-        ml_kem_key = MLKEM768PrivateKey.from_seed_bytes(expanded[:64])
-        self._point_key = X25519PrivateKey.from_private_bytes(expanded[64:])
-        self._key = MLKEM768X25519PrivateKey(ml_kem_key, self._point_key)
-        self._recipient = HybridRecipient(
-            ml_kem_key.public_key().public_bytes_raw()
-            + self._point_key.public_key().public_bytes_raw()
+        self._seed = Secret(seed)
+        # A digest of more than 32 bytes comes as bytes alone: this copy can't be wiped.
+        with memoryview(hashlib.shake_256(self._seed.view).digest(96)) as expanded:
+            ml_kem_key = MLKEM768PrivateKey.from_seed_bytes(expanded[:64])
+            point_key = X25519PrivateKey.from_private_bytes(expanded[64:])
+        self._keys: tuple[MLKEM768X25519PrivateKey, X25519PrivateKey] | None = (
+            MLKEM768X25519PrivateKey(ml_kem_key, point_key),
+            point_key,
         )
+        self._recipient = HybridRecipient(
+            ml_kem_key.public_key().public_bytes_raw() + point_key.public_key().public_bytes_raw()
+        )
+
+    def close(self) -> None:
+        """Wipe the seed and let its keys go. What was made of them elsewhere is not reached."""
+        self._seed.wipe()
+        self._keys = None
 
     @classmethod
     def generate(cls) -> HybridIdentity:
@@ -137,8 +151,8 @@ class HybridIdentity:
 
     @property
     def seed(self) -> bytes:
-        """The 32 secret bytes."""
-        return self._seed
+        """A copy of the 32 secret bytes, which nothing can wipe."""
+        return bytes(self._seed)
 
     @classmethod
     def from_string(cls, text: str) -> HybridIdentity:
@@ -152,7 +166,7 @@ class HybridIdentity:
 
     def to_string(self) -> str:
         """Return ``AGE-SECRET-KEY-PQ-1…``."""
-        return format_bech32(_IDENTITY_HRP, self._seed).upper()
+        return format_bech32(_IDENTITY_HRP, bytes(self._seed)).upper()
 
     def recipient(self) -> HybridRecipient:
         """Return the public half."""
@@ -160,8 +174,12 @@ class HybridIdentity:
 
     def unwrap(self, stanzas: Sequence[Stanza]) -> bytes | None:
         """Return the file key if a stanza is for this identity; raise ``HeaderError`` for a hybrid
-        stanza that is malformed or whose X25519 share is of small order.
+        stanza that is malformed or whose X25519 share is of small order, ``ValueError`` once it is
+        closed.
         """
+        if self._keys is None:
+            raise ValueError("the identity is closed")
+        key, point_key = self._keys
         # All are looked at first: a malformed one is an error also behind one that opens.
         wrapped = [(_parse_enc(one), one.body) for one in stanzas if one.type == _TYPE]
         for enc, body in wrapped:
@@ -169,11 +187,11 @@ class HybridIdentity:
             # stanza but a malformed one, so the exchange is tried first, alone.
             share = X25519PublicKey.from_public_bytes(enc[_ML_KEM_CIPHERTEXT_SIZE:])
             try:
-                self._point_key.exchange(share)
+                point_key.exchange(share)
             except ValueError:
                 raise HeaderError(_WHAT, "a share of small order") from None
             try:
-                return _SUITE.decrypt(enc + body, self._key, _INFO)
+                return _SUITE.decrypt(enc + body, key, _INFO)
             except InvalidTag:
                 continue
         return None
@@ -181,7 +199,7 @@ class HybridIdentity:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, HybridIdentity):
             return NotImplemented
-        return hmac.compare_digest(self._seed, other._seed)
+        return self._seed == other._seed
 
     def __hash__(self) -> int:
         return hash((HybridIdentity, self._recipient))

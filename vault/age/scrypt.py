@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -19,6 +19,10 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from vault.age.base import BODY_SIZE, Stanza, decode
 from vault.codec import format_base64_raw
 from vault.errors import DecryptionError, HeaderError
+from vault.secret import Secret, wipe
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 __all__ = [
     "DEFAULT_MAX_WORK_FACTOR",
@@ -39,11 +43,19 @@ _FACTOR: Final = re.compile(r"[1-9][0-9]*\Z", re.ASCII)
 _NONCE: Final = bytes(12)
 
 
-def _passphrase_bytes(passphrase: str | bytes) -> bytes:
-    data = passphrase.encode("utf-8") if isinstance(passphrase, str) else bytes(passphrase)
-    if not data:
+def _kept(passphrase: str | ReadableBuffer | Secret) -> Secret:
+    """Return a copy of our own, wiped whenever its keeper goes."""
+    if isinstance(passphrase, Secret):
+        return Secret(passphrase.view)
+    if isinstance(passphrase, str):
+        encoded = bytearray(passphrase, "utf-8")
+        try:
+            return _kept(encoded)
+        finally:
+            wipe(encoded)
+    if not passphrase:
         raise ValueError("an empty passphrase")
-    return data
+    return Secret(passphrase)
 
 
 def _check_factor(factor: int) -> None:
@@ -51,32 +63,42 @@ def _check_factor(factor: int) -> None:
         raise ValueError(f"a work factor is 1 to {_HIGHEST_WORK_FACTOR}")
 
 
-def _wrap_key(passphrase: bytes, salt: bytes, factor: int) -> ChaCha20Poly1305:
+def _wrap_key(passphrase: Secret, salt: bytes, factor: int) -> ChaCha20Poly1305:
     kdf = Scrypt(salt=_LABEL + salt, length=32, n=1 << factor, r=8, p=1)
-    return ChaCha20Poly1305(kdf.derive(passphrase))
+    with Secret.of_zeros(32) as key:
+        kdf.derive_into(passphrase.view, key.view)
+        return ChaCha20Poly1305(key.view)
 
 
 @final
 class ScryptRecipient:
     """A passphrase to encrypt with, alone. It never shows in ``repr``; compared by identity.
 
-    Raises ``ValueError`` for an empty passphrase or a work factor outside 1 to 30. Files beyond
+    It is copied, and the copy wiped by ``close`` or when this is let go. Raises ``ValueError`` for an empty passphrase or a work factor outside 1 to 30. Files beyond
     factor 20 are read only by those who raise their limit.
     """
 
     __slots__ = ("_factor", "_passphrase")
     post_quantum: Final = True
 
-    def __init__(self, passphrase: str | bytes, work_factor: int = DEFAULT_WORK_FACTOR) -> None:
+    def __init__(
+        self,
+        passphrase: str | ReadableBuffer | Secret,
+        work_factor: int = DEFAULT_WORK_FACTOR,
+    ) -> None:
         _check_factor(work_factor)
-        self._passphrase = _passphrase_bytes(passphrase)
+        self._passphrase = _kept(passphrase)
         self._factor = work_factor
 
-    def wrap(self, file_key: bytes) -> tuple[Stanza, ...]:
+    def close(self) -> None:
+        """Wipe the passphrase; using it is ``ValueError`` from then on."""
+        self._passphrase.wipe()
+
+    def wrap(self, file_key: ReadableBuffer) -> tuple[Stanza, ...]:
         """Return one stanza, with a fresh salt; raise ``MemoryError`` without 2^factor KiB."""
         return (self._wrap_with(file_key, os.urandom(_SALT_SIZE)),)
 
-    def _wrap_with(self, file_key: bytes, salt: bytes) -> Stanza:
+    def _wrap_with(self, file_key: ReadableBuffer, salt: bytes) -> Stanza:
         body = _wrap_key(self._passphrase, salt, self._factor).encrypt(_NONCE, file_key, None)
         return Stanza(_TYPE, (format_base64_raw(salt), str(self._factor)), body)
 
@@ -88,17 +110,23 @@ class ScryptRecipient:
 class ScryptIdentity:
     """A passphrase to decrypt with. It never shows in ``repr``; compared by identity.
 
-    Raises ``ValueError`` for an empty passphrase or a limit outside 1 to 30.
+    It is copied, and the copy wiped by ``close`` or when this is let go. Raises ``ValueError`` for an empty passphrase or a limit outside 1 to 30.
     """
 
     __slots__ = ("_max_factor", "_passphrase")
 
     def __init__(
-        self, passphrase: str | bytes, max_work_factor: int = DEFAULT_MAX_WORK_FACTOR
+        self,
+        passphrase: str | ReadableBuffer | Secret,
+        max_work_factor: int = DEFAULT_MAX_WORK_FACTOR,
     ) -> None:
         _check_factor(max_work_factor)
-        self._passphrase = _passphrase_bytes(passphrase)
+        self._passphrase = _kept(passphrase)
         self._max_factor = max_work_factor
+
+    def close(self) -> None:
+        """Wipe the passphrase; using it is ``ValueError`` from then on."""
+        self._passphrase.wipe()
 
     def unwrap(self, stanzas: Sequence[Stanza]) -> bytes | None:
         """Return the file key if the only stanza is for this passphrase.

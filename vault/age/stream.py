@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from vault.age.base import SeekableSource, Sink, Source, read_full, write_all
 from vault.errors import PayloadError
+from vault.secret import wipe
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -50,9 +51,14 @@ BLOCK_SIZE: Final = _BLOCK_CHUNKS * CHUNK_SIZE
 _WHAT: Final = "age payload"
 
 
-def payload_key(file_key: bytes, nonce: bytes) -> bytes:
-    """Return the payload's key (32 bytes) for a file key and a nonce (16 bytes each)."""
-    return HKDF(SHA256(), 32, salt=nonce, info=b"payload").derive(file_key)
+def payload_key(file_key: ReadableBuffer, nonce: bytes) -> memoryview:
+    """Return the payload's key for a file key and a nonce (16 bytes each): 32 bytes, to be wiped.
+
+    A view, which shows nothing wherever it is printed.
+    """
+    key = memoryview(bytearray(32))
+    HKDF(SHA256(), 32, salt=nonce, info=b"payload").derive_into(file_key, key)
+    return key
 
 
 def payload_size(plaintext: int) -> int:
@@ -123,7 +129,7 @@ class Writer:
 
     __slots__ = ("_aead", "_held", "_index", "_out", "_pending", "_sink", "_state", "_used")
 
-    def __init__(self, sink: Sink, key: bytes) -> None:
+    def __init__(self, sink: Sink, key: ReadableBuffer) -> None:
         self._aead = ChaCha20Poly1305(key)
         self._sink = sink
         self._index = 0
@@ -173,11 +179,13 @@ class Writer:
             self._seal(chunk, final=True)
         if self._used:
             self._flush()
+        wipe(self._pending)
         self._state = "closed"
 
     def abort(self) -> None:
         """Leave the file unfinished for good. Does nothing once it is closed."""
         if self._state != "closed":
+            wipe(self._pending)
             self._state = "failed"
 
     def __enter__(self) -> Writer:
@@ -215,16 +223,28 @@ class Writer:
         self._used = 0
 
 
-def decrypt_payload(source: Source, sink: Sink, key: bytes) -> None:
+def decrypt_payload(source: Source, sink: Sink, key: ReadableBuffer) -> None:
     """Decrypt the chunks of a payload, to the end of ``source``.
 
     Raises ``PayloadError``, after every chunk before the bad one went to the sink.
     """
     aead = ChaCha20Poly1305(key)
-    size = _BLOCK_CHUNKS * _SEALED_SIZE
     out = memoryview(bytearray(BLOCK_SIZE))
+    ahead = read_full(source, _BLOCK_CHUNKS * _SEALED_SIZE)
+    # What the first block did not reach, no later one does: the rest is zeros still.
+    reached = min(BLOCK_SIZE, len(ahead))
+    try:
+        _decrypt_blocks(source, sink, aead, out, ahead)
+    finally:
+        # Keys are read this way too.
+        wipe(out[:reached])
+
+
+def _decrypt_blocks(
+    source: Source, sink: Sink, aead: ChaCha20Poly1305, out: memoryview, ahead: bytes
+) -> None:
+    size = _BLOCK_CHUNKS * _SEALED_SIZE
     index = 0
-    ahead = read_full(source, size)
     while True:
         block = ahead
         # Whether a chunk is the final one shows only in what follows it.
@@ -258,7 +278,7 @@ class Reader(io.RawIOBase):
     Closing leaves the source open. Not for use by several threads at a time.
     """
 
-    def __init__(self, source: SeekableSource, key: bytes, start: int) -> None:
+    def __init__(self, source: SeekableSource, key: ReadableBuffer, start: int) -> None:
         """Read the chunks from ``start`` (just behind the payload's nonce) to the source's end."""
         super().__init__()
         self._source = source

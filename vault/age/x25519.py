@@ -4,10 +4,9 @@ files and people that have no hybrid keys; a quantum computer opens it.
 
 from __future__ import annotations
 
-import hmac
 import os
 from collections.abc import Sequence
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -18,6 +17,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from vault.age.base import BODY_SIZE, Stanza, decode
 from vault.codec import format_base64_raw, format_bech32, parse_bech32
 from vault.errors import FormatError, HeaderError
+from vault.secret import Secret
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 __all__ = ["X25519Identity", "X25519Recipient", "check_point"]
 
@@ -44,8 +47,10 @@ def check_point(point: bytes) -> None:
 
 
 def _wrap_key(shared_secret: bytes, share: bytes, recipient: bytes) -> ChaCha20Poly1305:
-    key = HKDF(SHA256(), 32, salt=share + recipient, info=_INFO).derive(shared_secret)
-    return ChaCha20Poly1305(key)
+    with Secret.of_zeros(32) as key:
+        kdf = HKDF(SHA256(), 32, salt=share + recipient, info=_INFO)
+        kdf.derive_into(shared_secret, key.view)
+        return ChaCha20Poly1305(key.view)
 
 
 @final
@@ -82,11 +87,11 @@ class X25519Recipient:
         """Return ``age1…``."""
         return format_bech32(_RECIPIENT_HRP, self._point)
 
-    def wrap(self, file_key: bytes) -> tuple[Stanza, ...]:
+    def wrap(self, file_key: ReadableBuffer) -> tuple[Stanza, ...]:
         """Return one stanza; a fresh ephemeral secret goes into each."""
         return (self._wrap_with(file_key, os.urandom(_KEY_SIZE)),)
 
-    def _wrap_with(self, file_key: bytes, ephemeral_secret: bytes) -> Stanza:
+    def _wrap_with(self, file_key: ReadableBuffer, ephemeral_secret: bytes) -> Stanza:
         ephemeral = X25519PrivateKey.from_private_bytes(ephemeral_secret)
         share = ephemeral.public_key().public_bytes_raw()
         shared_secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(self._point))
@@ -107,16 +112,24 @@ class X25519Recipient:
 
 @final
 class X25519Identity:
-    """An X25519 secret key (32 bytes), which never shows in ``repr``. Equal when its bytes are."""
+    """An X25519 secret key (32 bytes), which never shows in ``repr``. Equal when its bytes are.
+
+    ``close`` wipes it, as does letting it go; it opens nothing from then on.
+    """
 
     __slots__ = ("_key", "_recipient", "_seed")
 
-    def __init__(self, seed: bytes) -> None:
+    def __init__(self, seed: bytes | bytearray | memoryview) -> None:
         if len(seed) != _KEY_SIZE:
             raise ValueError(f"an X25519 identity has {_KEY_SIZE} bytes")
-        self._seed = bytes(seed)
-        self._key = X25519PrivateKey.from_private_bytes(self._seed)
+        self._seed = Secret(seed)
+        self._key: X25519PrivateKey | None = X25519PrivateKey.from_private_bytes(self._seed.view)
         self._recipient = X25519Recipient(self._key.public_key().public_bytes_raw())
+
+    def close(self) -> None:
+        """Wipe the secret key. What was made of it elsewhere is not reached."""
+        self._seed.wipe()
+        self._key = None
 
     @classmethod
     def generate(cls) -> X25519Identity:
@@ -130,8 +143,8 @@ class X25519Identity:
 
     @property
     def seed(self) -> bytes:
-        """The 32 secret bytes."""
-        return self._seed
+        """A copy of the 32 secret bytes, which nothing can wipe."""
+        return bytes(self._seed)
 
     @classmethod
     def from_string(cls, text: str) -> X25519Identity:
@@ -145,7 +158,7 @@ class X25519Identity:
 
     def to_string(self) -> str:
         """Return ``AGE-SECRET-KEY-1…``."""
-        return format_bech32(_IDENTITY_HRP, self._seed).upper()
+        return format_bech32(_IDENTITY_HRP, bytes(self._seed)).upper()
 
     def recipient(self) -> X25519Recipient:
         """Return the public half."""
@@ -153,8 +166,10 @@ class X25519Identity:
 
     def unwrap(self, stanzas: Sequence[Stanza]) -> bytes | None:
         """Return the file key if a stanza is for this identity; raise ``HeaderError`` for an X25519
-        stanza that is malformed or of small order.
+        stanza that is malformed or of small order, ``ValueError`` once it is closed.
         """
+        if self._key is None:
+            raise ValueError("the identity is closed")
         # All are looked at first: a malformed one is an error also behind one that opens.
         wrapped = [(_parse_share(one), one.body) for one in stanzas if one.type == _TYPE]
         for share, body in wrapped:
@@ -172,7 +187,7 @@ class X25519Identity:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, X25519Identity):
             return NotImplemented
-        return hmac.compare_digest(self._seed, other._seed)
+        return self._seed == other._seed
 
     def __hash__(self) -> int:
         return hash((X25519Identity, self._recipient))
