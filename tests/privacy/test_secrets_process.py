@@ -80,7 +80,7 @@ def test_a_passphrase_can_still_come_through_a_descriptor_that_is_named_as_a_fil
     os.close(writing)
     opened = (
         f"from evault_cli.prompt import read_passphrase_file; from pathlib import Path; "
-        f"print(read_passphrase_file(Path('/dev/fd/{reading}')).decode(), file=sys.stderr)"
+        f"print(bytes(read_passphrase_file(Path('/dev/fd/{reading}'))).decode(), file=sys.stderr)"
     )
     process = started(opened, pass_fds=[reading], stderr=subprocess.PIPE)
     os.close(reading)
