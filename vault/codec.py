@@ -18,10 +18,12 @@ import msgpack
 from vault.errors import FormatError
 
 __all__ = [
+    "BECH32_LETTERS",
     "MAX_DEPTH",
     "Packable",
     "Readable",
     "Value",
+    "bech32_checksum",
     "format_base64",
     "format_base64_raw",
     "format_bech32",
@@ -135,8 +137,8 @@ def parse_hex(text: str, *, size: int | None = None) -> bytes:
 
 # --- Bech32 (BIP 173, without its length limit, as age.md says) -------------------------------
 
-_BECH32: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-_BECH32_VALUES: Final = {letter: value for value, letter in enumerate(_BECH32)}
+BECH32_LETTERS: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_BECH32_VALUES: Final = {letter: value for value, letter in enumerate(BECH32_LETTERS)}
 _BASE32: Final = "0123456789abcdefghijklmnopqrstuv"
 _BECH32_GENERATOR: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
@@ -151,6 +153,11 @@ def _sum_of_generators(top: int) -> int:
 
 _BECH32_SUMS: Final = tuple(map(_sum_of_generators, range(32)))
 """For each value of the five bits that leave the checksum: an epoch's file has 10,000 strings."""
+
+
+def bech32_checksum(hrp: str, values: Iterable[int]) -> int:
+    """Return the sum over a human-readable part and five-bit values: 1 for a whole string."""
+    return _polymod([*_expand(hrp), *values])
 
 
 def _polymod(values: Iterable[int]) -> int:
@@ -172,9 +179,9 @@ def format_bech32(hrp: str, data: bytes) -> str:
     accumulator <<= pad
     count = (bits + pad) // 5
     values = [(accumulator >> 5 * (count - 1 - i)) & 31 for i in range(count)]
-    checksum = _polymod([*_expand(hrp), *values, 0, 0, 0, 0, 0, 0]) ^ 1
+    checksum = bech32_checksum(hrp, [*values, 0, 0, 0, 0, 0, 0]) ^ 1
     values += [(checksum >> 5 * (5 - i)) & 31 for i in range(6)]
-    return hrp + "1" + "".join(_BECH32[v] for v in values)
+    return hrp + "1" + "".join(BECH32_LETTERS[v] for v in values)
 
 
 def parse_bech32(text: str) -> tuple[str, bytes]:
@@ -194,7 +201,7 @@ def parse_bech32(text: str) -> tuple[str, bytes]:
         values = [_BECH32_VALUES[c] for c in rest]
     except KeyError:
         raise FormatError("Bech32", "a character outside the Bech32 alphabet") from None
-    if _polymod([*_expand(hrp), *values]) != 1:
+    if bech32_checksum(hrp, values) != 1:
         raise FormatError("Bech32", "wrong checksum")
     values = values[:-6]
     # int() takes a base that is a power of two in one pass; shifting a long number would not.

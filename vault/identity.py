@@ -15,31 +15,28 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from types import TracebackType
 from typing import Final, final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from nacl.signing import SigningKey
 
 from vault import age
 from vault.age import HybridRecipient
-from vault.codec import (
-    Value,
-    format_base64,
-    format_bech32,
-    is_line,
-    parse_base64,
-    parse_bech32,
-)
+from vault.codec import Value, format_base64, is_line, parse_base64
 from vault.errors import (
     DecryptionError,
     FormatError,
     SignatureError,
     UnsupportedVersionError,
 )
+from vault.keyline import format_key_line, parse_key_line
+from vault.secret import Octets, Secret, wipe
 from vault.tlog import note
 
 __all__ = [
@@ -61,6 +58,8 @@ MAX_CARD_NAME: Final = 120
 _KEYS_LABEL: Final = b"evidence-vault/keys/v1\x00"
 _INFO: Final = b"evidence-vault/v1/"
 _HRP: Final = "evault-secret-"
+_LINE: Final = 2 + len(_HRP) + 1 + 58
+"""Bytes of the seed's line: ``# ``, the human-readable part, ``1``, 32 bytes in Bech32."""
 _MAX_CARD: Final = 16384
 _MAX_IDENTITY_FILE: Final = 4096
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
@@ -160,32 +159,84 @@ class Card:
 
 @final
 class Identity:
-    """One seed and the keys derived from it. The seed never shows in ``repr``."""
+    """One seed and the keys derived from it. The seed never shows in ``repr``.
 
-    def __init__(self, seed: bytes) -> None:
+    The seed is copied (:mod:`vault.secret` says what can be wiped). :meth:`close`, or leaving it as
+    a context manager, wipes it; no vault closes the identity that it was opened with. A closed one
+    keeps its public keys; whatever takes a secret key is ``ValueError``.
+    """
+
+    def __init__(self, seed: Octets) -> None:
         if len(seed) != 32:
             raise ValueError("a seed has 32 bytes")
-        self._seed = seed
-        self._signing_key = SigningKey(_derive(seed, b"ed25519"))
-        self._ml_dsa_key = MLDSA44PrivateKey.from_seed_bytes(_derive(seed, b"ml-dsa-44"))
-        self.age = age.HybridIdentity.from_seed(_derive(seed, b"age"))
+        self._seed = Secret(seed)
+        del seed  # or whoever formats a traceback with locals would show it
+        with _derived(self._seed, b"ed25519") as key:
+            ed25519 = Ed25519PrivateKey.from_private_bytes(key.view)
+        with _derived(self._seed, b"ml-dsa-44") as key:
+            ml_dsa_44 = MLDSA44PrivateKey.from_seed_bytes(key.view)
+        with _derived(self._seed, b"age") as key:
+            self.age = age.HybridIdentity.from_seed(key.view)
+        self._keys: tuple[Ed25519PrivateKey, MLDSA44PrivateKey] | None = (ed25519, ml_dsa_44)
 
     @classmethod
     def generate(cls, random: Callable[[int], bytes] = os.urandom) -> Identity:
         """Make a new identity."""
-        return cls(random(32))
+        with Secret(random(32)) as seed:
+            return cls(seed.view)
+
+    def close(self) -> None:
+        """Wipe the seed and let the keys go, which wipes them too. Does nothing the second time."""
+        # What is public stays, also where nobody asked for it yet.
+        _ = self.keys
+        self._keys = None
+        self._seed.wipe()
+        self.age.close()
+
+    def __enter__(self) -> Identity:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     @property
     def seed(self) -> bytes:
-        """The 32 secret bytes."""
-        return self._seed
+        """A copy of the 32 secret bytes, which nothing can wipe."""
+        return bytes(self._seed)
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether the system keeps the seed out of swap; False once it is wiped."""
+        return self._seed.is_locked
+
+    def key_lines(self) -> Secret:
+        """Return the plaintext of the identity file: the seed's line, the age identity's line."""
+        with format_key_line(_HRP, self._seed) as first, self.age.to_line() as second:
+            lines = bytearray()
+            try:
+                for part in (b"# ", first.view, b"\n", second.view, b"\n"):
+                    lines += part
+                return Secret(lines)
+            finally:
+                wipe(lines)
+
+    def _secret_keys(self) -> tuple[Ed25519PrivateKey, MLDSA44PrivateKey]:
+        if self._keys is None:
+            raise ValueError("the identity is closed")
+        return self._keys
 
     @cached_property
     def keys(self) -> PublicKeys:
         """The three public keys."""
+        ed25519, ml_dsa_44 = self._secret_keys()
         return PublicKeys(
-            bytes(self._signing_key.verify_key),
-            self._ml_dsa_key.public_key().public_bytes_raw(),
+            ed25519.public_key().public_bytes_raw(),
+            ml_dsa_44.public_key().public_bytes_raw(),
             self.age.recipient().to_bytes(),
         )
 
@@ -207,22 +258,27 @@ class Identity:
 
     def sign_ed25519(self, message: bytes) -> bytes:
         """Return an Ed25519 signature (64 bytes, RFC 8032)."""
-        return self._signing_key.sign(message).signature
+        return self._secret_keys()[0].sign(message)
 
     def sign_ml_dsa_44(self, message: bytes) -> bytes:
         """Return an ML-DSA-44 signature (2420 bytes, FIPS 204, empty context, hedged)."""
-        return self._ml_dsa_key.sign(message)
+        return self._secret_keys()[1].sign(message)
 
     def card(self, name: str, created: datetime.date) -> Card:
         """Make this identity's card."""
         return parse_card(format_card(self, name, created))
 
     def __repr__(self) -> str:
+        # A traceback may show one that is half made.
+        if "_keys" not in vars(self):
+            return "<Identity>"
         return f"<Identity {self.keys.fingerprint.hex()[:16]}>"
 
 
-def _derive(seed: bytes, purpose: bytes) -> bytes:
-    return HKDF(SHA256(), 32, salt=None, info=_INFO + purpose).derive(seed)
+def _derived(seed: Secret, purpose: bytes) -> Secret:
+    key = Secret.of_zeros(32)
+    HKDF(SHA256(), 32, salt=None, info=_INFO + purpose).derive_into(seed.view, key.view)
+    return key
 
 
 # --- the card ---------------------------------------------------------------------------------
@@ -348,7 +404,9 @@ def _check_own_signature(signed: note.Note, ed25519: bytes) -> None:
 # --- the identity file ------------------------------------------------------------------------
 
 
-def format_identity_file(identity: Identity, passphrase: bytes, work_factor: int = 18) -> bytes:
+def format_identity_file(
+    identity: Identity, passphrase: Octets | Secret, work_factor: int = 18
+) -> bytes:
     """Return an armored age file under a passphrase, whose plaintext is two lines:
 
     # EVAULT-SECRET-1…        the seed, Bech32
@@ -356,33 +414,34 @@ def format_identity_file(identity: Identity, passphrase: bytes, work_factor: int
 
     so that ``age -d -i`` of any age that knows post-quantum keys takes it as an identity file.
     """
-    seed = format_bech32(_HRP, identity.seed).upper()
-    plaintext = f"# {seed}\n{identity.age.to_string()}\n".encode("ascii")
-    return age.encrypt_bytes(
-        plaintext, [age.ScryptRecipient(passphrase, work_factor)], armored=True
-    )
+    recipient = age.ScryptRecipient(passphrase, work_factor)
+    with closing(recipient), identity.key_lines() as plaintext:
+        return age.encrypt_bytes(plaintext.view, [recipient], armored=True)
 
 
-def parse_identity_file(data: bytes, passphrase: bytes, max_work_factor: int = 20) -> Identity:
+def parse_identity_file(
+    data: bytes, passphrase: Octets | Secret, max_work_factor: int = 20
+) -> Identity:
     """Decrypt and check an identity file.
 
     Raises the errors of :func:`vault.age.decrypt` (a wrong passphrase is
     ``NoIdentityMatchError``), and ``FormatError`` if the plaintext is not the two lines above or
     they do not agree.
     """
-    scrypt = age.ScryptIdentity(passphrase, max_work_factor)
-    try:
-        plaintext = age.decrypt_bytes(data, [scrypt], max_size=_MAX_IDENTITY_FILE)
-    except (DecryptionError, FormatError) as error:
-        raise type(error)("identity file", error.why) from None
-    try:
-        first, second, end = plaintext.decode("ascii").split("\n")
-        hrp, seed = parse_bech32(first.removeprefix("# "))
-        identity = Identity(seed)
-    except (ValueError, FormatError):
-        raise FormatError("identity file", "not a seed and an age identity") from None
-    if (hrp, end) != (_HRP, "") or plaintext != f"# {first[2:].upper()}\n{second}\n".encode():
+    with closing(age.ScryptIdentity(passphrase, max_work_factor)) as scrypt:
+        try:
+            plaintext = age.decrypt_secret(data, [scrypt], max_size=_MAX_IDENTITY_FILE)
+        except (DecryptionError, FormatError) as error:
+            raise type(error)("identity file", error.why) from None
+    if plaintext is None:
         raise FormatError("identity file", "not a seed and an age identity")
-    if identity.age.to_string() != second:
-        raise FormatError("identity file", "its two lines do not agree")
+    with plaintext:
+        try:
+            with parse_key_line(_HRP, plaintext.view[2:_LINE], 32) as seed:
+                identity = Identity(seed.view)
+        except FormatError:
+            raise FormatError("identity file", "not a seed and an age identity") from None
+        with identity.key_lines() as lines:
+            if lines != plaintext:
+                raise FormatError("identity file", "its two lines do not agree")
     return identity

@@ -30,6 +30,7 @@ from vault.event import SealedFile
 from vault.identity import Identity, PublicKeys
 from vault.layout import epoch_name, history_name
 from vault.replacement import Replacements
+from vault.secret import Octets, Secret
 from vault.storage import Store
 from vault.stored import read_whole
 
@@ -55,10 +56,10 @@ def format_epoch_file(epochs: Iterable[tuple[bytes, age.HybridIdentity]]) -> byt
     return "".join(lines).encode("ascii")
 
 
-def parse_epoch_file(plaintext: bytes) -> dict[bytes, age.HybridIdentity]:
+def parse_epoch_file(plaintext: Octets) -> dict[bytes, age.HybridIdentity]:
     """Parse the plaintext of an epoch file; raise ``FormatError``."""
     try:
-        lines = plaintext.decode("ascii").split("\n")
+        lines = str(plaintext, "ascii").split("\n")
     except UnicodeDecodeError:
         raise FormatError("epoch file", "not ASCII") from None
     if lines.pop() or not lines or len(lines) % 2:
@@ -107,13 +108,15 @@ def new_epoch(
 ) -> NewEpoch:
     """Make an epoch for ``readers``, whose file also opens ``earlier`` ones (newest first)."""
     epoch = random(EPOCH_SIZE)
-    identity = age.HybridIdentity.from_seed(random(32))
-    plaintext = format_epoch_file([(epoch, identity), *earlier])
+    with Secret(random(32)) as seed:
+        identity = age.HybridIdentity.from_seed(seed.view)
+    # A view shows nothing where a traceback shows its locals.
+    plaintext = memoryview(format_epoch_file([(epoch, identity), *earlier]))
     data = age.encrypt_bytes(plaintext, [reader.recipient for reader in readers])
     return NewEpoch(epoch, identity, data)
 
 
-def seal_to_epoch(plaintext: bytes, epoch: Epoch) -> tuple[bytes, SealedFile]:
+def seal_to_epoch(plaintext: Octets, epoch: Epoch) -> tuple[bytes, SealedFile]:
     """Encrypt a small file to an epoch; return its bytes and how an event names it."""
     recipient = age.HybridRecipient.from_bytes(epoch.recipient)
     data = age.encrypt_bytes(plaintext, [recipient])
@@ -126,8 +129,11 @@ def check_epoch_file(
     """Decrypt and parse an epoch file; raise ``ProofError`` unless each identity in it is that of
     the recipient which the log names for its epoch.
     """
-    plaintext = age.decrypt_bytes(data, [identity.age], max_size=_MAX_EPOCH_FILE)
-    found = parse_epoch_file(plaintext)
+    plaintext = age.decrypt_secret(data, [identity.age], max_size=_MAX_EPOCH_FILE)
+    if plaintext is None:
+        raise FormatError("epoch file", "not two lines for each epoch")
+    with plaintext:
+        found = parse_epoch_file(plaintext.view)
     for epoch, secret in found.items():
         known = epochs.get(epoch)
         if known is None or secret.recipient().to_bytes() != known.recipient:

@@ -27,6 +27,7 @@ from vault.event import MAX_PARTS, Event, SealedFile
 from vault.keyring import seal_to_epoch
 from vault.layout import PART_SIZE, bundle_directory, bundle_key_name, key_name_in_bundle
 from vault.pipeline import ProgressCallback, Source
+from vault.secret import Secret
 from vault.storage import Store
 
 __all__ = ["SealWriter", "check_sealable"]
@@ -95,7 +96,8 @@ class SealWriter:
         self._fields = fields
         self._check_space(expected)
         self._stage = store.stage()
-        identity = age.HybridIdentity.from_seed(random(32))
+        with Secret(random(32)) as seed:
+            identity = age.HybridIdentity.from_seed(seed.view)
         try:
             self._writer = BundleWriter(
                 self._stage, bundle, identity, time, random, progress, sum(expected)
@@ -221,7 +223,7 @@ class SealWriter:
 
     def _write_key_file(self, sealed: Sealed) -> None:
         epoch = self._state().open_epoch()
-        data, self._key_file = seal_to_epoch(format_bundle_key(sealed.identity), epoch)
+        data, self._key_file = seal_to_epoch(memoryview(format_bundle_key(sealed.identity)), epoch)
         name = key_name_in_bundle(self._key_file.epoch, self._key_file.sha256)
         with self._stage.create(name) as writer:
             writer.write(data)
@@ -236,7 +238,7 @@ class SealWriter:
         if key_file.epoch != epoch.id:
             # Another writer opened an epoch since the key file was written.
             old = bundle_key_name(self.id, key_file.epoch, key_file.sha256)
-            data, key_file = seal_to_epoch(format_bundle_key(sealed.identity), epoch)
+            data, key_file = seal_to_epoch(memoryview(format_bundle_key(sealed.identity)), epoch)
             new = bundle_key_name(self.id, key_file.epoch, key_file.sha256)
             with self._store.create(new) as writer:
                 writer.write(data)

@@ -23,12 +23,12 @@ import hmac
 import mmap
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, NoReturn, final
+from typing import Final, NoReturn, TypeAlias, final
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+__all__ = ["Octets", "Secret", "wipe"]
 
-__all__ = ["Secret", "wipe"]
+Octets: TypeAlias = "bytes | bytearray | memoryview"
+"""What secrets come in. ``bytes`` can't be wiped by whoever gives them."""
 
 _PAGE: Final = mmap.PAGESIZE
 _PLACE: Final = 64
@@ -45,19 +45,14 @@ def wipe(view: memoryview | bytearray) -> None:
 
 @final
 class _Pages:
-    """One mapping of whole pages, private to this process."""
+    """One mapping of whole pages, private to this process; it goes with the last view of it."""
 
-    __slots__ = ("_mapping", "locked", "view")
+    __slots__ = ("locked", "view")
 
     def __init__(self, size: int) -> None:
-        self._mapping = _mapped(-(-size // _PAGE) * _PAGE)
-        self.locked = _lock(self._mapping)
-        self.view = memoryview(self._mapping)
-
-    def close(self) -> None:
-        """Give the memory back, which ends its lock."""
-        self.view.release()
-        self._mapping.close()
+        mapping = _mapped(-(-size // _PAGE) * _PAGE)
+        self.locked = _lock(mapping)
+        self.view = memoryview(mapping)
 
 
 def _mapped(size: int) -> mmap.mmap:
@@ -134,14 +129,15 @@ class Secret:
     Whoever gives ``data`` wipes what she holds of it. Raises ``ValueError`` for no bytes.
     """
 
-    __slots__ = ("__weakref__", "_pages", "_place", "_view", "is_locked")
+    __slots__ = ("__weakref__", "_place", "_view", "is_locked")
 
     _pool = _POOL
     is_locked: bool
     """Whether the system keeps these bytes out of swap."""
 
-    def __init__(self, data: ReadableBuffer) -> None:
+    def __init__(self, data: Octets) -> None:
         with memoryview(data) as given, given.cast("B") as source:
+            del data  # or whoever formats a traceback with locals would show it
             self._allot(len(source))
             self._view[:] = source
 
@@ -155,12 +151,11 @@ class Secret:
     def _allot(self, size: int) -> None:
         if size < 1:
             raise ValueError("a secret has at least one byte")
-        self._pages: _Pages | None = None
         if size <= _PLACE:
             self._place, self.is_locked = self._pool.take()
         else:
-            self._pages = _Pages(size)
-            self._place, self.is_locked = self._pages.view, self._pages.locked
+            pages = _Pages(size)
+            self._place, self.is_locked = pages.view, pages.locked
         self._view = self._place[:size]
 
     @property
@@ -184,16 +179,14 @@ class Secret:
         if place is _NOTHING:
             return
         wipe(place)
+        locked, self.is_locked = self.is_locked, False
         try:
             self._view.release()
         except BufferError:
-            # Another thread is reading it at this moment: the place is not for anybody else yet.
+            # Another thread reads it at this moment: the place is for nobody else.
             return
-        if self._pages is None:
-            self._pool.give_back(place, locked=self.is_locked)
-        else:
-            self._pages.close()
-        self.is_locked = False
+        if len(place) == _PLACE:
+            self._pool.give_back(place, locked=locked)
 
     def __bytes__(self) -> bytes:
         """Return a copy, which nothing can wipe."""

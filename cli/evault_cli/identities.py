@@ -59,11 +59,11 @@ def new(session: Session, output: Path | None, work_factor: int) -> None:
     path = output or session.identity_file
     if path.is_symlink() or path.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    passphrase = session.given_passphrase() or prompt.new_passphrase()
-    identity = Identity.generate()
-    if output is None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_file(path, format_identity_file(identity, passphrase, work_factor))
+    with session.given_passphrase() or prompt.new_passphrase() as passphrase:
+        identity = session.keep(Identity.generate())
+        if output is None:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_file(path, format_identity_file(identity, passphrase, work_factor))
     _done(session, path, identity)
     say(
         f"Your identity is in {escape(str(path))}. Keep a copy of it, and the passphrase elsewhere:"
@@ -140,9 +140,10 @@ def protect(
     else:
         passphrase = prompt.new_passphrase()
     path = session.identity_file
-    data = format_identity_file(identity, passphrase, work_factor)
-    # What can't be opened again must not replace what can.
-    parse_identity_file(data, passphrase)
+    with passphrase:
+        data = format_identity_file(identity, passphrase, work_factor)
+        # What can't be opened again must not replace what can.
+        session.keep(parse_identity_file(data, passphrase))
     write_file(path.resolve(), data, replace=True)
     _done(session, path, identity)
     say(f"The passphrase of {escape(str(path))} is changed. Copies made before keep the old one.")

@@ -397,6 +397,8 @@ def main(arguments: Sequence[str]) -> int:
         status = _failed(error, session)
     else:
         return DONE
+    finally:
+        session.close()
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         return status

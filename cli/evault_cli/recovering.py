@@ -217,11 +217,11 @@ def join(
     if path.is_symlink() or path.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     joining = _collect(files)
-    identity = joining.identity(wanted)
-    passphrase = session.given_passphrase() or prompt.new_passphrase()
-    if output is None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_file(path, format_identity_file(identity, passphrase, work_factor))
+    identity = session.keep(joining.identity(wanted))
+    with session.given_passphrase() or prompt.new_passphrase() as passphrase:
+        if output is None:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_file(path, format_identity_file(identity, passphrase, work_factor))
     digest = identity.keys.fingerprint
     if session.json:
         emit_json(
@@ -254,10 +254,10 @@ def _collect(files: tuple[Path, ...]) -> Joining:
     while joining.missing:
         number = len(joining.shares) + 1
         where = f"share {number} as typed"
-        text = prompt.ask(f"Share {number}, from word {joining.next_word} of {WORDS}")
+        text = prompt.ask_text(f"Share {number}, from word {joining.next_word} of {WORDS}")
         if not text:
             raise RefusedError("The shares were not all typed. Nothing was written.")
-        wrong = joining.type(text.decode("utf-8", "replace"), where)
+        wrong = joining.type(text, where)
         if wrong is not None:
             say(f"{escape(wrong.where)}: {escape(wrong.why)}.")
         elif joining.next_word == 1:
@@ -300,7 +300,7 @@ def drill(
     session.check_circumstances()
     detail = typed_text("--detail", detail) if detail is not None else ""
     shares = _collect(files)
-    identity = shares.identity()
+    identity = session.keep(shares.identity())
     with session.vault(place, identity) as vault:
         event = record_drill(vault, shares.shares, detail=detail, fields=session.circumstances)
         if session.json:

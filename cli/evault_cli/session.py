@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vault import Identity, Vault
     from vault.codec import Packable
     from vault.pipeline import ProgressCallback
+    from vault.secret import Secret
 
 __all__ = [
     "OLDER_COPY",
@@ -61,6 +62,7 @@ class Session:
         """Whether this verb only looks, and may look at an older copy."""
         self._opened: tuple[Vault, int] | None = None
         self._vault_place: Path | None = None
+        self._identities: list[Identity] = []
 
     @contextmanager
     def at(self, place: str | os.PathLike[str]) -> Iterator[None]:
@@ -91,7 +93,18 @@ class Session:
                 "`evault identity new`, or name yours with -i FILE. If you had one: `evault "
                 "recover join` makes it again from its sheets, or put your copy back."
             )
-        return self._unlock(path, self._passphrase(path))
+        with self._passphrase(path) as passphrase:
+            return self._unlock(path, passphrase)
+
+    def keep(self, identity: Identity) -> Identity:
+        """Have an identity closed, its secret wiped, when this call of the command line ends."""
+        self._identities.append(identity)
+        return identity
+
+    def close(self) -> None:
+        """Wipe what is secret: nothing is unlocked any more."""
+        while self._identities:
+            self._identities.pop().close()
 
     def check_circumstances(self) -> None:
         late = "recorded_late_because" in self.circumstances
@@ -113,9 +126,12 @@ class Session:
         if not path.exists() or not prompt.can_ask():
             return None
         passphrase = prompt.ask("Passphrase (Enter alone: look without a key)")
-        return self._unlock(path, passphrase) if passphrase else None
+        if passphrase is None:
+            return None
+        with passphrase:
+            return self._unlock(path, passphrase)
 
-    def _passphrase(self, path: Path) -> bytes:
+    def _passphrase(self, path: Path) -> Secret:
         given = self.given_passphrase()
         if given is not None:
             return given
@@ -125,11 +141,11 @@ class Session:
                 "at: give it with --passphrase-file FILE or --passphrase-fd N."
             )
         passphrase = prompt.ask(f"Passphrase of {escape(str(path))}")
-        if not passphrase:
+        if passphrase is None:
             raise RefusedError("No passphrase was given. Nothing was done.")
         return passphrase
 
-    def given_passphrase(self) -> bytes | None:
+    def given_passphrase(self) -> Secret | None:
         """Return the passphrase from the file or descriptor named, if any was."""
         if self.passphrase_fd is not None:
             return prompt.read_passphrase_fd(self.passphrase_fd)
@@ -137,11 +153,11 @@ class Session:
             return prompt.read_passphrase_file(self.passphrase_file)
         return None
 
-    def _unlock(self, path: Path, passphrase: bytes) -> Identity:
+    def _unlock(self, path: Path, passphrase: Secret) -> Identity:
         from vault import parse_identity_file
 
         with self.at(path):
-            return parse_identity_file(read_small(path), passphrase)
+            return self.keep(parse_identity_file(read_small(path), passphrase))
 
     # --- the vault ----------------------------------------------------------------------------
 

@@ -297,7 +297,7 @@ def test_work_that_memory_does_not_allow_is_not_called_a_wrong_passphrase(
         def __init__(self, **_: object) -> None:
             pass
 
-        def derive(self, _: bytes) -> bytes:
+        def derive_into(self, _: bytes, into: memoryview) -> int:
             raise MemoryError
 
     monkeypatch.setattr("vault.age.scrypt.Scrypt", Starved)

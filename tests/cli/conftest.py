@@ -88,9 +88,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
 
 
-@pytest.fixture(scope="session")
-def _template(tmp_path_factory: pytest.TempPathFactory) -> World:
-    folder = tmp_path_factory.mktemp("world")
+def made_world(folder: Path) -> World:
+    """Make the two identities, the evidence, the vault and its bundle under ``folder``."""
     (folder / "owner.txt").write_text(f"{OWNER_PASSPHRASE}\n")
     (folder / "reader.txt").write_text(f"{READER_PASSPHRASE}\n")
     world = World(folder, "")
@@ -114,6 +113,11 @@ def _template(tmp_path_factory: pytest.TempPathFactory) -> World:
     )  # fmt: skip
     assert sealed.code == 0, sealed.err
     return World(folder, sealed.out.strip())
+
+
+@pytest.fixture(scope="session")
+def _template(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return made_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ def bech32_of(values: list[int]) -> str:
     """A right checksum over any five-bit values, as a lax encoder might write them."""
     checksum = codec._polymod([*codec._expand("age"), *values, 0, 0, 0, 0, 0, 0]) ^ 1
     values = values + [checksum >> 5 * (5 - i) & 31 for i in range(6)]
-    return "age1" + "".join(codec._BECH32[v] for v in values)
+    return "age1" + "".join(codec.BECH32_LETTERS[v] for v in values)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_new_identity_takes_32_random_bytes() -> None:
 
 def test_no_secret_shows_in_a_text_form() -> None:
     shown = repr(ME) + str(ME) + repr(ME.age) + repr(ME.proven) + repr(ME.keys)
-    derived = (ME.seed, ME.age.seed, bytes(ME._signing_key), ME._ml_dsa_key.private_bytes_raw())
+    derived = (ME.seed, ME.age.seed, *(key.private_bytes_raw() for key in ME._keys))
     for secret in derived:
         assert secret.hex() not in shown
         assert repr(secret)[2:-1] not in shown

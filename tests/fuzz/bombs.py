@@ -52,7 +52,7 @@ def _bech32(size: int) -> str:
     values = [31] * size
     rest = codec._polymod([*codec._expand("a"), *values, 0, 0, 0, 0, 0, 0]) ^ 1
     values += [rest >> 5 * (5 - at) & 31 for at in range(6)]
-    return "a1" + "".join(codec._BECH32[value] for value in values)
+    return "a1" + "".join(codec.BECH32_LETTERS[value] for value in values)
 
 
 def _json_of_long_names() -> None:

@@ -113,7 +113,7 @@ def bech32_with_its_checksum(data: bytes) -> None:
     expanded = codec._expand(lower)
     rest = codec._polymod([*expanded, *kept, 0, 0, 0, 0, 0, 0]) ^ 1
     kept += [rest >> 5 * (5 - at) & 31 for at in range(6)]
-    text = lower + one + "".join(codec._BECH32[value] for value in kept)
+    text = lower + one + "".join(codec.BECH32_LETTERS[value] for value in kept)
     _read_bech32(text.upper() if hrp.isupper() else text)
 
 
@@ -396,5 +396,5 @@ def fields_of_json(data: bytes) -> None:
 
 @target(RefusedError)
 def passphrase_file(data: bytes) -> None:
-    found = prompt.read_passphrase_file(_file("passphrase", data))
+    found = bytes(prompt.read_passphrase_file(_file("passphrase", data)))
     assert data in (found, found + b"\n", found + b"\r\n")

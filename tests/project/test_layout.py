@@ -15,6 +15,7 @@ ORDER: Final = (
     "errors",
     "secret",
     "codec",
+    "keyline",
     "layout",
     "age",
     "tlog",

@@ -10,13 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, final
+from typing import Final, Protocol, final
 
 from vault.codec import parse_base64_raw
 from vault.errors import FormatError, HeaderError
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from vault.secret import Octets
 
 __all__ = [
     "BODY_SIZE",
@@ -69,7 +67,7 @@ class Recipient(Protocol):
         """
         ...
 
-    def wrap(self, file_key: ReadableBuffer) -> Sequence[Stanza]:
+    def wrap(self, file_key: Octets) -> Sequence[Stanza]:
         """Return one or more stanzas that hold ``file_key`` (16 bytes), which is wiped later."""
         ...
 

@@ -156,11 +156,13 @@ def _unwrap(header: Header, identities: Sequence[Identity]) -> Secret:
     if not identities:
         raise ValueError("no identity")
     for identity in identities:
-        file_key = identity.unwrap(header.stanzas)
-        if file_key is not None:
-            if len(file_key) != FILE_KEY_SIZE:
-                raise ValueError(f"an identity gave a file key of {len(file_key)} bytes")
-            return Secret(file_key)
+        found = identity.unwrap(header.stanzas)
+        if found is not None:
+            if len(found) != FILE_KEY_SIZE:
+                raise ValueError(f"an identity gave a file key of {len(found)} bytes")
+            file_key = Secret(found)
+            del found  # or whoever formats a traceback with locals would show it
+            return file_key
     kinds = ", ".join(sorted({stanza.type for stanza in header.stanzas}))
     raise NoIdentityMatchError(_WHAT, f"no identity given opens any of its stanzas ({kinds})")
 

@@ -17,7 +17,7 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -25,10 +25,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from vault.age.base import Source, Stanza, decode
 from vault.codec import format_base64_raw
 from vault.errors import HeaderError, HeaderMacError
-from vault.secret import Secret
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from vault.secret import Octets, Secret
 
 __all__ = [
     "INTRO",
@@ -65,7 +62,7 @@ class Header:
     raw: bytes
 
 
-def format_header(stanzas: Sequence[Stanza], file_key: ReadableBuffer) -> bytes:
+def format_header(stanzas: Sequence[Stanza], file_key: Octets) -> bytes:
     """Return the header of a file; raise ``ValueError`` for one that no reader may accept."""
     if why := _stanzas_fault(stanzas):
         raise ValueError(why)
@@ -171,13 +168,13 @@ def read_header(source: Source) -> tuple[Header, bytes]:
     return parse_header(bytes(data[:size])), bytes(data[size:])
 
 
-def _mac(covered: bytes, file_key: ReadableBuffer) -> bytes:
+def _mac(covered: bytes, file_key: Octets) -> bytes:
     with Secret.of_zeros(32) as key:
         HKDF(SHA256(), 32, salt=None, info=b"header").derive_into(file_key, key.view)
         return hmac.digest(key.view, covered, "sha256")
 
 
-def check_mac(header: Header, file_key: ReadableBuffer) -> None:
+def check_mac(header: Header, file_key: Octets) -> None:
     """Raise ``HeaderMacError`` unless the header's MAC is that of ``file_key``."""
     covered = header.raw[: header.raw.rindex(b" ")]
     if not hmac.compare_digest(_mac(covered, file_key), header.mac):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
@@ -29,10 +29,8 @@ from vault.age.base import BODY_SIZE, Stanza, decode
 from vault.age.x25519 import check_point
 from vault.codec import format_base64_raw, format_bech32, parse_bech32
 from vault.errors import FormatError, HeaderError
-from vault.secret import Secret
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from vault.keyline import format_key_line
+from vault.secret import Octets, Secret
 
 __all__ = ["HybridIdentity", "HybridRecipient"]
 
@@ -91,7 +89,7 @@ class HybridRecipient:
         """Return ``age1pq1…``."""
         return format_bech32(_RECIPIENT_HRP, self._data)
 
-    def wrap(self, file_key: ReadableBuffer) -> tuple[Stanza, ...]:
+    def wrap(self, file_key: Octets) -> tuple[Stanza, ...]:
         """Return one stanza. Its randomness is drawn within HPKE and can't be given."""
         sealed = _SUITE.encrypt(file_key, self._key, _INFO)
         enc, body = sealed[:_ENC_SIZE], sealed[_ENC_SIZE:]
@@ -118,10 +116,11 @@ class HybridIdentity:
 
     __slots__ = ("_keys", "_recipient", "_seed")
 
-    def __init__(self, seed: bytes | bytearray | memoryview) -> None:
+    def __init__(self, seed: Octets) -> None:
         if len(seed) != _SEED_SIZE:
             raise ValueError(f"a hybrid identity has {_SEED_SIZE} bytes")
         self._seed = Secret(seed)
+        del seed  # or whoever formats a traceback with locals would show it
         # A digest of more than 32 bytes comes as bytes alone: this copy can't be wiped.
         with memoryview(hashlib.shake_256(self._seed.view).digest(96)) as expanded:
             ml_kem_key = MLKEM768PrivateKey.from_seed_bytes(expanded[:64])
@@ -145,7 +144,7 @@ class HybridIdentity:
         return cls(os.urandom(_SEED_SIZE))
 
     @classmethod
-    def from_seed(cls, seed: bytes) -> HybridIdentity:
+    def from_seed(cls, seed: Octets) -> HybridIdentity:
         """Take the 32 secret bytes; raise ``ValueError`` for another size."""
         return cls(seed)
 
@@ -165,8 +164,12 @@ class HybridIdentity:
         return cls(data)
 
     def to_string(self) -> str:
-        """Return ``AGE-SECRET-KEY-PQ-1…``."""
+        """Return ``AGE-SECRET-KEY-PQ-1…``, as text, which nothing can wipe."""
         return format_bech32(_IDENTITY_HRP, bytes(self._seed)).upper()
+
+    def to_line(self) -> Secret:
+        """Return ``AGE-SECRET-KEY-PQ-1…`` in memory that can be wiped."""
+        return format_key_line(_IDENTITY_HRP, self._seed)
 
     def recipient(self) -> HybridRecipient:
         """Return the public half."""

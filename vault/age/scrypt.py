@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -19,10 +19,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from vault.age.base import BODY_SIZE, Stanza, decode
 from vault.codec import format_base64_raw
 from vault.errors import DecryptionError, HeaderError
-from vault.secret import Secret, wipe
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from vault.secret import Octets, Secret, wipe
 
 __all__ = [
     "DEFAULT_MAX_WORK_FACTOR",
@@ -43,7 +40,7 @@ _FACTOR: Final = re.compile(r"[1-9][0-9]*\Z", re.ASCII)
 _NONCE: Final = bytes(12)
 
 
-def _kept(passphrase: str | ReadableBuffer | Secret) -> Secret:
+def _kept(passphrase: str | Octets | Secret) -> Secret:
     """Return a copy of our own, wiped whenever its keeper goes."""
     if isinstance(passphrase, Secret):
         return Secret(passphrase.view)
@@ -74,7 +71,9 @@ def _wrap_key(passphrase: Secret, salt: bytes, factor: int) -> ChaCha20Poly1305:
 class ScryptRecipient:
     """A passphrase to encrypt with, alone. It never shows in ``repr``; compared by identity.
 
-    It is copied, and the copy wiped by ``close`` or when this is let go. Raises ``ValueError`` for an empty passphrase or a work factor outside 1 to 30. Files beyond
+    It is copied; ``close`` or letting it go wipes the copy.
+
+    Raises ``ValueError`` for an empty passphrase or a work factor outside 1 to 30. Files beyond
     factor 20 are read only by those who raise their limit.
     """
 
@@ -83,7 +82,7 @@ class ScryptRecipient:
 
     def __init__(
         self,
-        passphrase: str | ReadableBuffer | Secret,
+        passphrase: str | Octets | Secret,
         work_factor: int = DEFAULT_WORK_FACTOR,
     ) -> None:
         _check_factor(work_factor)
@@ -94,11 +93,11 @@ class ScryptRecipient:
         """Wipe the passphrase; using it is ``ValueError`` from then on."""
         self._passphrase.wipe()
 
-    def wrap(self, file_key: ReadableBuffer) -> tuple[Stanza, ...]:
+    def wrap(self, file_key: Octets) -> tuple[Stanza, ...]:
         """Return one stanza, with a fresh salt; raise ``MemoryError`` without 2^factor KiB."""
         return (self._wrap_with(file_key, os.urandom(_SALT_SIZE)),)
 
-    def _wrap_with(self, file_key: ReadableBuffer, salt: bytes) -> Stanza:
+    def _wrap_with(self, file_key: Octets, salt: bytes) -> Stanza:
         body = _wrap_key(self._passphrase, salt, self._factor).encrypt(_NONCE, file_key, None)
         return Stanza(_TYPE, (format_base64_raw(salt), str(self._factor)), body)
 
@@ -110,14 +109,16 @@ class ScryptRecipient:
 class ScryptIdentity:
     """A passphrase to decrypt with. It never shows in ``repr``; compared by identity.
 
-    It is copied, and the copy wiped by ``close`` or when this is let go. Raises ``ValueError`` for an empty passphrase or a limit outside 1 to 30.
+    It is copied; ``close`` or letting it go wipes the copy.
+
+    Raises ``ValueError`` for an empty passphrase or a limit outside 1 to 30.
     """
 
     __slots__ = ("_max_factor", "_passphrase")
 
     def __init__(
         self,
-        passphrase: str | ReadableBuffer | Secret,
+        passphrase: str | Octets | Secret,
         max_work_factor: int = DEFAULT_MAX_WORK_FACTOR,
     ) -> None:
         _check_factor(max_work_factor)

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from vault.age.base import SeekableSource, Sink, Source, read_full, write_all
 from vault.errors import PayloadError
-from vault.secret import wipe
+from vault.secret import Octets, wipe
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -51,7 +51,7 @@ BLOCK_SIZE: Final = _BLOCK_CHUNKS * CHUNK_SIZE
 _WHAT: Final = "age payload"
 
 
-def payload_key(file_key: ReadableBuffer, nonce: bytes) -> memoryview:
+def payload_key(file_key: Octets, nonce: bytes) -> memoryview:
     """Return the payload's key for a file key and a nonce (16 bytes each): 32 bytes, to be wiped.
 
     A view, which shows nothing wherever it is printed.
@@ -129,7 +129,7 @@ class Writer:
 
     __slots__ = ("_aead", "_held", "_index", "_out", "_pending", "_sink", "_state", "_used")
 
-    def __init__(self, sink: Sink, key: ReadableBuffer) -> None:
+    def __init__(self, sink: Sink, key: Octets) -> None:
         self._aead = ChaCha20Poly1305(key)
         self._sink = sink
         self._index = 0
@@ -223,7 +223,7 @@ class Writer:
         self._used = 0
 
 
-def decrypt_payload(source: Source, sink: Sink, key: ReadableBuffer) -> None:
+def decrypt_payload(source: Source, sink: Sink, key: Octets) -> None:
     """Decrypt the chunks of a payload, to the end of ``source``.
 
     Raises ``PayloadError``, after every chunk before the bad one went to the sink.
@@ -278,7 +278,7 @@ class Reader(io.RawIOBase):
     Closing leaves the source open. Not for use by several threads at a time.
     """
 
-    def __init__(self, source: SeekableSource, key: ReadableBuffer, start: int) -> None:
+    def __init__(self, source: SeekableSource, key: Octets, start: int) -> None:
         """Read the chunks from ``start`` (just behind the payload's nonce) to the source's end."""
         super().__init__()
         self._source = source

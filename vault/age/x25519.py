@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -17,10 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from vault.age.base import BODY_SIZE, Stanza, decode
 from vault.codec import format_base64_raw, format_bech32, parse_bech32
 from vault.errors import FormatError, HeaderError
-from vault.secret import Secret
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from vault.secret import Octets, Secret
 
 __all__ = ["X25519Identity", "X25519Recipient", "check_point"]
 
@@ -87,11 +84,11 @@ class X25519Recipient:
         """Return ``age1…``."""
         return format_bech32(_RECIPIENT_HRP, self._point)
 
-    def wrap(self, file_key: ReadableBuffer) -> tuple[Stanza, ...]:
+    def wrap(self, file_key: Octets) -> tuple[Stanza, ...]:
         """Return one stanza; a fresh ephemeral secret goes into each."""
         return (self._wrap_with(file_key, os.urandom(_KEY_SIZE)),)
 
-    def _wrap_with(self, file_key: ReadableBuffer, ephemeral_secret: bytes) -> Stanza:
+    def _wrap_with(self, file_key: Octets, ephemeral_secret: bytes) -> Stanza:
         ephemeral = X25519PrivateKey.from_private_bytes(ephemeral_secret)
         share = ephemeral.public_key().public_bytes_raw()
         shared_secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(self._point))
@@ -119,10 +116,11 @@ class X25519Identity:
 
     __slots__ = ("_key", "_recipient", "_seed")
 
-    def __init__(self, seed: bytes | bytearray | memoryview) -> None:
+    def __init__(self, seed: Octets) -> None:
         if len(seed) != _KEY_SIZE:
             raise ValueError(f"an X25519 identity has {_KEY_SIZE} bytes")
         self._seed = Secret(seed)
+        del seed  # or whoever formats a traceback with locals would show it
         self._key: X25519PrivateKey | None = X25519PrivateKey.from_private_bytes(self._seed.view)
         self._recipient = X25519Recipient(self._key.public_key().public_bytes_raw())
 
@@ -137,7 +135,7 @@ class X25519Identity:
         return cls(os.urandom(_KEY_SIZE))
 
     @classmethod
-    def from_seed(cls, seed: bytes) -> X25519Identity:
+    def from_seed(cls, seed: Octets) -> X25519Identity:
         """Take the 32 secret bytes; raise ``ValueError`` for another size."""
         return cls(seed)
 
