@@ -225,6 +225,11 @@ FINDINGS: Final = {
         "An attestation is recorded of another log than this one.",
         _PEOPLE,
     ),
+    "before-the-last": (
+        "Events claim a time before that of the event that they follow. Clocks differ; and a time "
+        "can be set. Their order in the log is certain all the same.",
+        "Ask whose clock was wrong, and record the answer: `evault note`.",
+    ),
     "checkpoint-not-ours": (
         "The checkpoint given does not fit this log, and none of its members signed that one.",
         "Ask where the file comes from; it neither proves nor disproves anything.",

@@ -108,7 +108,7 @@ def test_a_rollback_and_a_fork_contradict_the_pin(vault: Vault, tmp_path: Path) 
     # One side alone was seen: nobody is named.
     assert anchor(report, "pin") == ("failed", "4 events here, 6 there")
     fork = copy_of(old)
-    Log(fork).append(OWNER, lambda _: [note(OWNER, time=7), note(OWNER), note(OWNER)])
+    Log(fork).append(OWNER, lambda _: [note(OWNER), note(OWNER), note(OWNER, time=NOW + 7)])
     report = audit(fork, state=tmp_path)
     assert (report.verdict, codes(report)) == ("contradicted", {"fork"})
     # Neither moved the pin.
@@ -203,7 +203,7 @@ def test_a_checkpoint_that_the_log_does_not_contain_contradicts_it(vault: Vault)
     kept = vault.store.read(CHECKPOINT)
     report = audit(old, checkpoint=kept)
     assert (report.verdict, codes(report)) == ("contradicted", {"rollback"})
-    Log(fork).append(OWNER, lambda _: [note(OWNER, time=7)])
+    Log(fork).append(OWNER, lambda _: [note(OWNER, time=NOW + 7)])
     report = audit(fork, checkpoint=kept)
     assert (report.verdict, codes(report)) == ("contradicted", {"fork"})
     assert f"signed both: {OWNER.keys.fingerprint.hex()}" in report.findings[0].detail

@@ -172,7 +172,9 @@ class _Deep:
         self, event: Event, fields: dict[str, Value], key: HybridIdentity, names: list[str]
     ) -> Iterator[Finding]:
         assert event.bundle is not None
-        bundle = self.state.bundles[event.bundle]
+        bundle = self.state.bundles.get(event.bundle)
+        if bundle is None or bundle.seq != event.seq:
+            return  # sealed against the rules, which was said; nothing has come of it
         files = [*names, *(part_name(bundle.id, number) for number in range(len(bundle.parts)))]
         if not self.damaged.isdisjoint(files):
             return

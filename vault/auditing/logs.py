@@ -306,6 +306,7 @@ def _events(
         if seq >= audit.trusted:
             _check_event(audit, event, seq, place)
         if audit.complete:
+            _check_order(audit, event)
             breaches = audit.custody.apply(event)
             if [breach.rule for breach in breaches] == ["version"]:
                 # An owner's decision, which is no breach to software that knows the version.
@@ -320,6 +321,15 @@ def _events(
         audit.add("rule-epoch-due", "contradicted", f"event {size - 1}", "no epoch was opened")
     _signer(audit, size)
     _disputes(audit)
+
+
+def _check_order(audit: LogAudit, event: Event) -> None:
+    """Note a time before that of the last event. No rule is broken: clocks differ."""
+    last = audit.events.get(event.seq - 1)
+    # A coarse clock says the beginning of its step: the event may be as late as the step's end.
+    if last is not None and event.time + audit.state.policy.clock <= last.time:
+        detail = f"its time is {last.time - event.time} seconds before that of the event before it"
+        audit.add("before-the-last", "note", f"event {event.seq}", _of(event, detail))
 
 
 def _of(event: Event, detail: str) -> str:
