@@ -108,7 +108,7 @@ def test_a_rollback_and_a_fork_contradict_the_pin(vault: Vault, tmp_path: Path) 
     # One side alone was seen: nobody is named.
     assert anchor(report, "pin") == ("failed", "4 events here, 6 there")
     fork = copy_of(old)
-    Log(fork).append(OWNER, lambda _: [note(OWNER), note(OWNER), note(OWNER, time=NOW + 7)])
+    Log(fork).append(OWNER, lambda _: [note(OWNER, time=NOW + 7)] * 3)
     report = audit(fork, state=tmp_path)
     assert (report.verdict, codes(report)) == ("contradicted", {"fork"})
     # Neither moved the pin.
