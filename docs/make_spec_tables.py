@@ -172,6 +172,7 @@ def limits() -> str:
             f"at least {encoding._MIN_FIELDS_FILE:,} bytes",
         ),
         ("readers of an epoch", f"{MAX_READERS:,}"),
+        ("epochs that an epoch's file or a history file opens", f"{keyring.MAX_EPOCHS:,}"),
         ("plaintext of an epoch's file or a history file", f"{keyring._MAX_EPOCH_FILE:,} bytes"),
         (
             "a fields, key, epoch or history file, or a manifest, as stored",

@@ -35,6 +35,7 @@ from vault.storage import Store
 from vault.stored import read_whole
 
 __all__ = [
+    "MAX_EPOCHS",
     "Keyring",
     "NewEpoch",
     "check_epoch_file",
@@ -47,12 +48,23 @@ __all__ = [
 T = TypeVar("T")
 
 EPOCH_SIZE: Final = 8
-_MAX_EPOCH_FILE: Final = 2**20
+MAX_EPOCHS: Final = 4096
+"""The epochs that one file opens at most: as many as a grant can name."""
+
+_LINES: Final = len(f"# {bytes(EPOCH_SIZE).hex()}\nAGE-SECRET-KEY-PQ-1\n") + 52 + 6
+"""Bytes of an epoch's two lines: 32 bytes and a checksum in Bech32."""
+
+_MAX_EPOCH_FILE: Final = MAX_EPOCHS * _LINES
 
 
 def format_epoch_file(epochs: Iterable[tuple[bytes, age.HybridIdentity]]) -> bytes:
-    """Return the plaintext of an epoch file; ``epochs`` newest first."""
-    lines = (f"# {epoch.hex()}\n{identity.to_string()}\n" for epoch, identity in epochs)
+    """Return the plaintext of an epoch file; ``epochs`` newest first. Raises ``FormatError`` for
+    more than :data:`MAX_EPOCHS`.
+    """
+    lines = [f"# {epoch.hex()}\n{identity.to_string()}\n" for epoch, identity in epochs]
+    if len(lines) > MAX_EPOCHS:
+        why = f"it would open more than {MAX_EPOCHS} epochs: shred old ones, or begin anew without"
+        raise FormatError("epoch file", f"{why} history")
     return "".join(lines).encode("ascii")
 
 

@@ -153,9 +153,20 @@ def test_a_file_that_holds_another_key_than_was_logged_is_refused() -> None:
 
 
 def test_an_epoch_file_that_is_too_long_is_refused() -> None:
-    data = age.encrypt_bytes(bytes(2**20 + 1), [ME.keys.recipient])
-    with pytest.raises((FormatError, DecryptionError)):
+    data = age.encrypt_bytes(bytes(4096 * len(ONE) + 1), [ME.keys.recipient])
+    with pytest.raises(FormatError):
         check_epoch_file(data, ME, {}, "keys/x")
+
+
+def test_a_file_opens_4096_epochs_and_no_more() -> None:
+    many = [(number.to_bytes(8, "big"), KEYS[0]) for number in range(4096)]
+    data = age.encrypt_bytes(format_epoch_file(many), [ME.keys.recipient])
+    plain = age.decrypt_bytes(data, [ME.age])
+    assert len(plain) == 4096 * len(ONE)
+    with pytest.raises(ProofError):  # it is read, and then is not what the log says
+        check_epoch_file(data, ME, {}, "keys/x")
+    with pytest.raises(FormatError, match="more than 4096 epochs"):
+        format_epoch_file([*many, (b"x" * 8, KEYS[0])])
 
 
 # --- small files ------------------------------------------------------------------------------

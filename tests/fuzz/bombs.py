@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Final
 
 from vault import codec
+from vault.age import HybridIdentity
 from vault.age.header import MAX_HEADER_SIZE, parse_header
 from vault.codec import parse_bech32, unpack
 from vault.errors import FormatError
 from vault.event import MAX_FIELDS_FILE
-from vault.keyring import parse_epoch_file
+from vault.keyring import MAX_EPOCHS, parse_epoch_file
 from vault.recovery.sheets import parse_share_file
 from vault.replacement import parse_manifest
 from vault.stored import MAX_SMALL_FILE
@@ -85,6 +86,7 @@ BOMBS: Final[dict[str, Callable[[], object]]] = {
     "bech32-in-an-epoch-file": lambda: parse_epoch_file(
         f"# {'0' * 16}\n{_bech32(2**20).upper()}\n".encode()
     ),
+    "epochs-in-an-epoch-file": lambda: parse_epoch_file(_epochs()),
     "signature-lines": lambda: parse_note(b"a\n\n" + b"\n" * (MAX_NOTE - 3)),
     "words": lambda: parse_share_file(b"acades " * 9000),
     "long-word": lambda: parse_share_file(b"acad" * 16000),
@@ -93,6 +95,13 @@ BOMBS: Final[dict[str, Callable[[], object]]] = {
     ),
     "long-names-in-json": _json_of_long_names,
 }
+
+
+def _epochs() -> bytes:
+    """Return an epoch file as long as one that is decrypted can be, which fails at its end."""
+    line = HybridIdentity.from_seed(bytes(32)).to_string()
+    names = (f"{number % (MAX_EPOCHS - 1):016x}" for number in range(MAX_EPOCHS))
+    return "".join(f"# {name}\n{line}\n" for name in names).encode()
 
 
 def judge(name: str) -> str:
