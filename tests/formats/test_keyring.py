@@ -13,7 +13,6 @@ from vault import age
 from vault.codec import format_bech32
 from vault.custody import Epoch, Grant, State
 from vault.errors import (
-    DecryptionError,
     DigestMismatchError,
     FormatError,
     NoIdentityMatchError,
