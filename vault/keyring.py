@@ -61,10 +61,11 @@ def format_epoch_file(epochs: Iterable[tuple[bytes, age.HybridIdentity]]) -> byt
     """Return the plaintext of an epoch file; ``epochs`` newest first. Raises ``FormatError`` for
     more than :data:`MAX_EPOCHS`.
     """
-    lines = [f"# {epoch.hex()}\n{identity.to_string()}\n" for epoch, identity in epochs]
-    if len(lines) > MAX_EPOCHS:
+    opened = tuple(epochs)
+    if len(opened) > MAX_EPOCHS:
         why = f"it would open more than {MAX_EPOCHS} epochs: shred old ones, or begin anew without"
         raise FormatError("epoch file", f"{why} history")
+    lines = (f"# {epoch.hex()}\n{identity.to_string()}\n" for epoch, identity in opened)
     return "".join(lines).encode("ascii")
 
 

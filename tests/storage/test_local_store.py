@@ -559,7 +559,7 @@ def test_a_huge_pending_checkpoint_is_not_read_whole(tmp_path: Path) -> None:
     with LocalStore.make(tmp_path / "vault") as store:
         store.commit(None, {"log/tile/0/000.p/1": b"x"}, lambda: b"first")
         with (tmp_path / "vault/log/checkpoint.next").open("wb") as file:
-            file.write(b"not a checkpoint")
+            file.write(b"not a checkpoint" * 5000)
             file.truncate(2**40)  # sparse: it takes no room
         pending = store.pending()
         assert pending is not None

@@ -22,7 +22,7 @@ from vault.event import Event, check_event_signature, parse_event
 from vault.layout import CHECKPOINT, LOG
 from vault.log.files import MAX_CHECKPOINT, max_size, read_entries, tile_name
 from vault.storage import PENDING, Store
-from vault.storage.base import is_reserved_room
+from vault.storage.base import without_room
 from vault.tlog.checkpoint import (
     Checkpoint,
     SignedCheckpoint,
@@ -126,7 +126,8 @@ def _checkpoint(store: Store, audit: LogAudit) -> None:
         audit.signed = _parsed(raw)
         if audit.signed is None:
             audit.add("checkpoint-damaged", "altered", CHECKPOINT, "not a checkpoint")
-    if isinstance(pending, Finding) or is_reserved_room(pending) or pending == raw:
+    pending = b"" if isinstance(pending, Finding) else without_room(pending)
+    if pending in (b"", raw):
         return
     audit.pending = _parsed(pending)
     if audit.pending is None:

@@ -29,7 +29,7 @@ from vault.identity import ProvenKeys, PublicKeys
 from vault.layout import CHECKPOINT, LOG, MAX_CHECKPOINT
 from vault.log.files import max_size, tile_name
 from vault.storage import PENDING, Store
-from vault.storage.base import is_reserved_room
+from vault.storage.base import without_room
 from vault.tlog.checkpoint import Checkpoint, SignedCheckpoint, parse_signed_checkpoint
 from vault.tlog.merkle import MemoryTree
 from vault.tlog.tiles import (
@@ -282,7 +282,7 @@ def _checkpoint(store: Store, name: str, trouble: list[Finding]) -> SignedCheckp
         if not (pending and raw.code == "checkpoint-missing"):
             trouble.append(raw)
         return None
-    if pending and is_reserved_room(raw):
+    if pending and not (raw := without_room(raw)):
         return None
     try:
         return parse_signed_checkpoint(raw)

@@ -31,7 +31,7 @@ __all__ = [
     "check_created_name",
     "check_name",
     "check_part",
-    "is_reserved_room",
+    "without_room",
 ]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -81,11 +81,14 @@ def check_created_name(name: str) -> None:
         raise ValueError(f"only a commit writes {name!r}")
 
 
-def is_reserved_room(content: bytes) -> bool:
-    """Return whether ``log/checkpoint.next`` holds only the room that a commit reserved before it
-    signed: nothing, or NUL bytes. No signature was made, so nothing is pending.
+def without_room(content: bytes) -> bytes:
+    """Return what ``log/checkpoint.next`` holds, without what is left of the room that a commit
+    reserved before it signed: NUL bytes. Empty: no signature was made, so nothing is pending.
+
+    Power may go when a checkpoint is written and the room behind it is not cut off yet. It was
+    signed all the same: it is finished, and never overwritten by another of its size.
     """
-    return not content.strip(b"\0")
+    return content.rstrip(b"\0")
 
 
 class Reader(Protocol):

@@ -26,7 +26,7 @@ from vault.storage.base import (
     check_created_name,
     check_name,
     check_part,
-    is_reserved_room,
+    without_room,
 )
 from vault.storage.durability import Directory, open_chain, place, remove_tree
 from vault.storage.files import LocalReader, LocalStage, LocalWriter
@@ -216,17 +216,16 @@ class LocalStore:
 
     def pending(self) -> bytes | None:
         """Return the content of ``log/checkpoint.next``, if that is something signed."""
-        content = self._content(PENDING)
+        content = without_room(self._content(PENDING) or b"")
         # Equal to the checkpoint: it has just been renamed (or FAT kept both names).
-        if content is None or is_reserved_room(content) or content == self._content(CHECKPOINT):
-            return None
-        return content
+        return None if not content or content == self._content(CHECKPOINT) else content
 
     def finish(self, expected: bytes | None, pending: bytes) -> None:
         """Put a pending checkpoint durably in its place."""
         session = self._own_session()
         with vault_lock(self._root, self._lock_timeout):
-            if self._content(CHECKPOINT) != expected or self._content(PENDING) != pending:
+            there = without_room(self._content(PENDING) or b"")
+            if self._content(CHECKPOINT) != expected or there != pending:
                 raise ConflictError(self.place, "the checkpoint or the pending one has moved")
             finish_checkpoint(self._root, session, pending)
 

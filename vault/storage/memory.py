@@ -19,7 +19,7 @@ from vault.storage.base import (
     check_created_name,
     check_name,
     check_part,
-    is_reserved_room,
+    without_room,
 )
 
 __all__ = ["MemoryStore"]
@@ -320,15 +320,14 @@ class MemoryStore:
     def pending(self) -> bytes | None:
         """Return the content of ``log/checkpoint.next``, if that is something signed."""
         with self._guard:
-            content = self._files.get(PENDING)
-            if content is None or is_reserved_room(content):
-                return None
-            return None if content == self._files.get(CHECKPOINT) else content
+            content = without_room(self._files.get(PENDING, b""))
+            return None if not content or content == self._files.get(CHECKPOINT) else content
 
     def finish(self, expected: bytes | None, pending: bytes) -> None:
         """Put a pending checkpoint in its place."""
         with self._locked(), self._guard:
-            if self._files.get(CHECKPOINT) != expected or self._files.get(PENDING) != pending:
+            there = without_room(self._files.get(PENDING, b""))
+            if self._files.get(CHECKPOINT) != expected or there != pending:
                 raise ConflictError(self.place, "the checkpoint or the pending one has moved")
             self._drop(PENDING)
             self._put(CHECKPOINT, pending)
@@ -369,7 +368,7 @@ class MemoryStore:
                         if not replaces:
                             new.append(name)
                 signed = sign()
-                if is_reserved_room(signed):
+                if not without_room(signed):
                     raise ValueError("an empty checkpoint")
             except BaseException:
                 with self._guard:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vault.layout import CHECKPOINT, LOG
-from vault.storage.base import PENDING, is_reserved_room
+from vault.storage.base import PENDING, without_room
 from vault.storage.durability import (
     Directory,
     close_quietly,
@@ -61,7 +61,7 @@ def commit_checkpoint(
             _sync_folders(root, (*files, PENDING))
             session.directory.sync()
             signed = sign()
-            if is_reserved_room(signed):
+            if not without_room(signed):
                 raise ValueError("an empty checkpoint")
         except BaseException:
             if fd is not None:
