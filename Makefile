@@ -87,7 +87,7 @@ conformance: .venv/ready-conformance $(NODE)/node_modules/.ready
 
 # File systems to fill up are made in files and mounted, which needs root.
 torture: .venv/ready
-	@tools/need strace e2fsprogs
+	@tools/need strace e2fsprogs xfsprogs exfatprogs exfat-fuse
 	@$(BIN)/python -m tests.crash.torture --scale $(N) $(if $(SEED),--seed $(SEED))
 
 fuzz: .venv/ready-fuzz

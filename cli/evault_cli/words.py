@@ -346,6 +346,10 @@ FINDINGS: Final = {
     "size": ("Files do not have the size that was signed.", _COPY),
     "tile-damaged": ("A file of the log's tree differs from what was signed.", _COPY),
     "tile-missing": ("A file of the log's tree is missing.", _COPY),
+    "tile-superseded": (
+        "A file of the log's tree that nobody needs any more is not what it was.",
+        "Nothing has to be done: the files that took its place are sound.",
+    ),
     "unreadable": (
         "Something can't be read: the medium reports a fault, or it is not permitted.",
         "Copy what is on the medium to another now, and verify the copy.",

@@ -1,8 +1,8 @@
 """``make torture N=…``: every harness one after the other, and one table of what they counted.
 
 N is the number of kill points; the rest follows in the proportions of a full run, which is
-``N=2000``: ten in-process faults, fifty replayed states and 250 flipped bits for each. From there
-on every bit is flipped.
+``N=2000``: ten in-process faults, fifty replayed states, half a state of a real file system and 250
+flipped bits for each. From there on every bit is flipped.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def parts(scale: int, seed: int, jobs: int) -> tuple[Part, ...]:
         Part("kill points", module("kill", "--points", scale, *sown, *spread)),
         Part("in-process faults", module("faults", "--faults", scale * 10, *sown, *spread)),
         Part("power loss", module("powerloss", "--states", scale * 50, *sown, *spread)),
+        Part("real file systems", module("devices", "--states", max(1, scale // 2), *sown)),
         Part("full disk", module("full_disk", "--every", max(1, FULL // scale // 8))),
         Part("concurrency", module("concurrency", "--rounds", max(1, scale // 100), *sown)),
         Part("rot", module("rot", *flips, *sown, *spread)),
