@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -40,16 +40,24 @@ _SECTOR: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A file system: bytes of its disk, and the commands that make, check and mount it."""
+    """A file system: bytes of its disk, and the commands that make it, that check it before each
+    mount, and that repair one that does not mount.
+    """
 
     size: int
     make: tuple[str, ...]
     check: tuple[str, ...] = ()
+    repair: tuple[str, ...] = ()
     through_fuse: bool = False
 
 
 SYSTEMS: Final = {
-    "ext4": System(16 << 20, ("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0")),
+    # A cut while it is being mounted can tear its superblock, of two sectors.
+    "ext4": System(
+        16 << 20,
+        ("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0"),
+        repair=("e2fsck", "-f", "-y"),
+    ),
     "xfs": System(300 << 20, ("mkfs.xfs", "-q", "-f", "-K")),
     "exfat": System(8 << 20, ("mkfs.exfat",), ("fsck.exfat", "-y"), through_fuse=True),
 }
@@ -60,6 +68,7 @@ class Tally:
     """States by file system, and what was broken: one that can't be mounted again is."""
 
     states: Counter[str] = field(default_factory=Counter)
+    repaired: int = 0
     failures: list[str] = field(default_factory=list)
 
 
@@ -70,7 +79,7 @@ def reason_not_to(name: str) -> str:
     if not Path("/dev/fuse").exists():
         return "there is no /dev/fuse"
     system = SYSTEMS[name]
-    needed = [system.make[0], *system.check[:1], "losetup", "mount"]
+    needed = [system.make[0], *system.check[:1], *system.repair[:1], "losetup", "mount"]
     needed += ["mount.exfat-fuse"] if system.through_fuse else []
     missing = [one for one in needed if shutil.which(one) is None]
     if missing:
@@ -225,7 +234,7 @@ def explore(of: Recorded, count: int, dice: random.Random, folder: Path, tally: 
         try:
             if system.check:
                 subprocess.run([*system.check, str(disk)], capture_output=True, check=False)
-            with _mounted(system, of.system, disk, folder / "again") as place:
+            with _mounted_again(of.system, disk, folder / "again", tally) as place:
                 judge(
                     place / "vault",
                     of.verb,
@@ -237,6 +246,22 @@ def explore(of: Recorded, count: int, dice: random.Random, folder: Path, tally: 
             tally.failures.append(f"{where}: {type(error).__name__}: {error}")
         finally:
             disk.unlink()
+
+
+@contextmanager
+def _mounted_again(name: str, disk: Path, folder: Path, tally: Tally) -> Iterator[Path]:
+    """Mount what a cut left, repaired by the file system's own tool if it does not mount."""
+    system = SYSTEMS[name]
+    with ExitStack() as stack:
+        try:
+            place = stack.enter_context(_mounted(system, name, disk, folder))
+        except OSError:
+            if not system.repair:
+                raise
+            subprocess.run([*system.repair, str(disk)], capture_output=True, check=False)
+            place = stack.enter_context(_mounted(system, name, disk, folder))
+            tally.repaired += 1
+        yield place
 
 
 def run(count: int, seed: int, systems: Sequence[str], names: Sequence[str], folder: Path) -> Tally:
@@ -276,7 +301,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(failure)
     by_system = ", ".join(f"{tally.states[name]} on {name}" for name in systems)
     print(
-        f"{tally.states.total()} states of real file systems ({by_system}); "
+        f"{tally.states.total()} states of real file systems ({by_system}; "
+        f"{tally.repaired} repaired before they could be mounted); "
         f"{len(tally.failures)} promises broken, seed {given.seed}"
     )
     return int(bool(tally.failures))

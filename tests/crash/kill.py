@@ -26,8 +26,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,20 @@ from tests.crash.judging import Unsound, judge
 from tests.crash.verbs import VERBS
 from vault.errors import VaultError
 
-__all__ = ["Point", "Tally", "points_of", "reason_not_to", "run", "strike"]
+__all__ = [
+    "Point",
+    "Tally",
+    "arguments",
+    "cycled",
+    "only_reads",
+    "points_of",
+    "reason_not_to",
+    "run",
+    "seen_in",
+    "spread",
+    "strike",
+    "trace",
+]
 
 _CALLS: Final = (
     *("openat", "mkdir", "mkdirat", "write", "pwrite64", "writev", "ftruncate", "fallocate"),
@@ -74,15 +88,41 @@ class Tally:
         self.failures += other.failures
 
 
-def _trace(
-    verb: str, vault: Path, log: Path, inject: Sequence[str] = ()
+def trace(
+    own: Sequence[str],
+    log: Path,
+    point: Point | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    number = [one.name for one in VERBS].index(verb)
-    own = [sys.executable, "-B", "-m", "tests.crash.child", str(number), str(vault)]
+    """Run a module of Python under ``strace``, which kills it at the point."""
     options = ["-f", "-y", "-o", str(log), "-e", f"trace={','.join(_CALLS)}"]
-    env = {**os.environ, "PYTHONPATH": f"{_ROOT}{os.pathsep}{_ROOT / 'cli'}"}
-    command = ["strace", *options, *inject, *own]
-    return subprocess.run(command, env=env, cwd=_ROOT, capture_output=True, check=False)
+    if point is not None:
+        options += ["-e", f"inject={point.call}:signal=SIGKILL:when={point.when}"]
+    env = {**os.environ, "PYTHONPATH": f"{_ROOT}{os.pathsep}{_ROOT / 'cli'}", **(environment or {})}
+    command = ["strace", *options, sys.executable, "-B", "-m", *own]
+    return subprocess.run(
+        command, env=env, cwd=_ROOT, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+
+
+def seen_in(log: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield each call of a trace: its name, the how manieth of its thread it is, and its line."""
+    made: Counter[tuple[str, str]] = Counter()
+    for line in log.read_text(errors="replace").splitlines():
+        match = _LINE.match(line)
+        if match is not None:
+            made[match["thread"], match["call"]] += 1
+            yield match["call"], made[match["thread"], match["call"]], line
+
+
+def only_reads(call: str, line: str) -> bool:
+    """Whether a call of a trace opens a file that is there, and nothing else."""
+    return call == "openat" and "O_CREAT" not in line and "O_TRUNC" not in line
+
+
+def _child(verb: str, vault: Path) -> list[str]:
+    number = [one.name for one in VERBS].index(verb)
+    return ["tests.crash.child", str(number), str(vault)]
 
 
 def reason_not_to() -> str:
@@ -100,23 +140,15 @@ def points_of(template: Template, folder: Path) -> list[Point]:
     vault, log = folder / "vault", folder / "trace"
     if template.path.exists():
         shutil.copytree(template.path, vault)
-    done = _trace(template.verb.name, vault, log)
+    done = trace(_child(template.verb.name, vault), log)
     if done.stdout != b"acknowledged\n":
         raise Unsound(f"{template.verb.name} without a fault: {done.stderr.decode()}")
     found: set[tuple[str, int]] = set()
-    made: Counter[tuple[str, str]] = Counter()
     working = False
-    for line in log.read_text(errors="replace").splitlines():
-        match = _LINE.match(line)
-        if match is None:
-            continue
-        made[match["thread"], match["call"]] += 1
+    for call, when, line in seen_in(log):
         working = (working or BEGIN in line) and END not in line
-        reads = match["call"] == "openat" and "O_CREAT" not in line and "O_TRUNC" not in line
-        if working and not reads and str(vault) in line:
-            found.add((match["call"], made[match["thread"], match["call"]]))
-        if END in line:
-            found.add((match["call"], made[match["thread"], match["call"]]))
+        if END in line or (working and not only_reads(call, line) and str(vault) in line):
+            found.add((call, when))
     shutil.rmtree(vault, ignore_errors=True)
     return [Point(template.verb.name, call, when) for call, when in sorted(found)]
 
@@ -126,9 +158,8 @@ def strike(template: Template, point: Point, folder: Path, tally: Tally) -> None
     vault = folder / "vault"
     if template.path.exists():
         shutil.copytree(template.path, vault)
-    inject = ("-e", f"inject={point.call}:signal=SIGKILL:when={point.when}")
     try:
-        done = _trace(point.verb, vault, folder / "trace", inject)
+        done = trace(_child(point.verb, vault), folder / "trace", point)
         acknowledged = done.stdout == b"acknowledged\n"
         tally.acknowledged += acknowledged
         if done.returncode == -signal.SIGKILL:
@@ -154,8 +185,7 @@ _inherited: dict[str, Template] = {}
 """The templates, in processes that were forked to share the work: a verb can't be sent to them."""
 
 
-def _share(job: tuple[list[Point], Path]) -> Tally:
-    points, folder = job
+def _share(folder: Path, points: Sequence[Point]) -> Tally:
     tally = Tally()
     with tempfile.TemporaryDirectory(dir=folder) as own:
         for point in points:
@@ -173,24 +203,38 @@ def run(
     for template in templates(folder, names):
         _inherited[template.verb.name] = template
         every += points_of(template, folder)
-    random.Random(seed).shuffle(every)
-    points = list(itertools.islice(itertools.cycle(every), count or len(every)))
+    return spread(cycled(every, count, seed), jobs, partial(_share, folder)), len(every)
+
+
+def cycled(every: Sequence[Point], count: int, seed: int) -> list[Point]:
+    """Return ``count`` points in an order of chance: each once (0: no more), then each again."""
+    mixed = random.Random(seed).sample(every, len(every))
+    return list(itertools.islice(itertools.cycle(mixed), count or len(mixed)))
+
+
+def spread(points: Sequence[Point], jobs: int, share: Callable[[Sequence[Point]], Tally]) -> Tally:
+    """Strike in ``jobs`` processes, which are forked; ``share`` strikes at those it is given."""
     tally = Tally()
     with multiprocessing.get_context("fork").Pool(jobs) as pool:
-        shares = [(points[start::jobs], folder) for start in range(jobs)]
-        for part in pool.imap_unordered(_share, shares):
+        for part in pool.imap_unordered(share, [points[start::jobs] for start in range(jobs)]):
             tally.merge(part)
-    return tally, len(every)
+    return tally
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Strike as often as is asked for; print one line of counts."""
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.kill")
+def arguments(prog: str) -> argparse.ArgumentParser:
+    """Return the options that both harnesses of kill points have."""
+    parser = argparse.ArgumentParser(prog=prog)
     parser.add_argument("--points", type=int, default=0, help="how many (0: each once)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--verb", action="append", default=[], help="may be repeated")
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def main(own: Sequence[str] | None = None) -> int:
+    """Strike as often as is asked for; print one line of counts."""
+    parser = arguments("python -m tests.crash.kill")
+    given = parser.parse_args(own)
     reason = reason_not_to()
     if reason:
         parser.exit(1, f"{reason}\n")

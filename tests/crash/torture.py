@@ -40,6 +40,7 @@ def parts(scale: int, seed: int, jobs: int) -> tuple[Part, ...]:
     flips = ("--all",) if scale >= FULL else ("--flips", scale * 250)
     return (
         Part("kill points", module("kill", "--points", scale, *sown, *spread)),
+        Part("killed commands", module("commands", "--points", scale // 4, *sown, *spread)),
         Part("in-process faults", module("faults", "--faults", scale * 10, *sown, *spread)),
         Part("power loss", module("powerloss", "--states", scale * 50, *sown, *spread)),
         Part("real file systems", module("devices", "--states", max(1, scale // 2), *sown)),

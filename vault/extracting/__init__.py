@@ -92,10 +92,11 @@ def extract(
         with reading:
             found = _write(folder, reading, wanted, progress)
             record = _record(vault, reading, wanted, found)
-            _write_bytes(folder, RECORD, record)
         if not recorded:
             access = _access_record(vault, bundle, chosen, purpose, fields or {}, int(clock()))
             _write_bytes(folder, ACCESS_RECORD, access)
+        # Last: where it stands, all is there.
+        _write_bytes(folder, RECORD, record)
         size = sum(item.stored[2] for item in wanted if item.stored is not None)
         return Extracted(folder.path, tuple(wanted), found, size, recorded)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -52,22 +53,27 @@ class NewFolder:
     ) -> None:
         """Make a file, which must be new, below folders that are made when they are missing.
 
-        ``fill`` is called once with what takes the file's bytes.
+        ``fill`` is called once with what takes the file's bytes. The file has its name once it is
+        whole: a process that is killed leaves nothing torn that could pass for it.
         """
         with ExitStack() as stack:
             directory = self._top
             for part in parts[:-1]:
                 directory.make(part)
                 directory = stack.enter_context(directory.child(part))
-            descriptor = directory.create(parts[-1])
-            stack.callback(close_quietly, descriptor)
+            new = f".{secrets.token_hex(8)}.part"
+            descriptor = directory.create(new)
             place = directory.path_of(parts[-1])
 
             def take(data: Buffer) -> None:
                 with named(place):
                     write_all(descriptor, data)
 
-            fill(take)
+            try:
+                fill(take)
+            finally:
+                close_quietly(descriptor)
+            directory.move(new, directory, parts[-1])
 
     def __enter__(self) -> Self:
         return self
