@@ -13,6 +13,7 @@ import pytest
 import segno
 from PIL import Image
 
+from tests.cli.conftest import World
 from vault import parse_card, parse_identity_file
 
 Evault = Callable[..., Any]
@@ -363,3 +364,24 @@ def modules(path: Path) -> list[list[bool]]:
         x, y = (0, 0) if kind == "M" else (x, y)
         x, y = x + int(across), y + int(down)
     return found
+
+
+def test_a_new_passphrase_that_would_not_open_the_identity_leaves_the_old_file(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import vault
+
+    file = world.folder / "reader.age"
+    before = file.read_bytes()
+    (world.folder / "new.txt").write_text("another passphrase\n")
+    made = vault.format_identity_file
+
+    def spoiled(*arguments: Any) -> bytes:
+        data = made(*arguments)
+        return data[:-40] + bytes(40)
+
+    monkeypatch.setattr(vault, "format_identity_file", spoiled)
+    new = ("--new-passphrase-file", world.folder / "new.txt", "--work-factor", 10)
+    outcome = world.call("identity", "protect", *world.reader, *new)
+    assert outcome.code != 0
+    assert file.read_bytes() == before

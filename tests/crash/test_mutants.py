@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.mutants import MUTANTS, ROOT, Edit, Mutant, apply, attempt, copy_to, try_mutant
+from tests.crash.mutants import ROOT, apply, attempt, copy_to, try_mutant
+from tests.crash.mutations import MUTANTS, Edit, Mutant
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
