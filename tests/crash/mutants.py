@@ -2,7 +2,8 @@
 
 ``python -m tests.crash.mutants [--jobs J] [--only NAME]``. Every row of
 :mod:`tests.crash.mutations` is put into a copy of the checkout, and its commands are run there; a
-mutant is caught if one of them fails. First the copy is run as it is: all commands must pass. Prints a Markdown table and one line of counts.
+mutant is caught if one of them fails. First the copy is run as it is: all commands must pass.
+Prints a Markdown table and one line of counts.
 """
 
 from __future__ import annotations
