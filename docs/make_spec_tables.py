@@ -183,6 +183,7 @@ def limits() -> str:
         ("a part", f"{layout.PART_SIZE:,} bytes, exactly, for every part but the last"),
         ("items of a bundle", f"{bag.MAX_ITEMS:,}"),
         ("one item's record in `evidence.msgpack`", f"{bundle.MAX_ITEM_RECORD:,} bytes"),
+        ("`evidence.msgpack`", f"{bundle.MAX_ITEM_RECORDS:,} bytes"),
         ("name on a card", f"{identity.MAX_CARD_NAME} characters"),
         ("a card", f"{identity._MAX_CARD:,} bytes"),
         ("plaintext of an identity file", f"{identity._MAX_IDENTITY_FILE:,} bytes"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64 as _base64
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
@@ -30,6 +31,7 @@ __all__ = [
     "format_decimal",
     "format_hex",
     "is_line",
+    "nfc",
     "pack",
     "padme",
     "parse_base64",
@@ -46,6 +48,8 @@ MAX_DEPTH: Final = 8
 _MAX_ARRAY: Final = 4096
 _MAX_MAP: Final = 256
 _MAX_VALUES: Final = 2**20
+_SHORT_TEXT: Final = 1024
+_MAX_COMBINING: Final = 30  # UAX #15, "Stream-Safe Text Format"
 _MIN_INT: Final = -(2**63)
 _MAX_INT: Final = 2**64 - 1
 
@@ -227,6 +231,22 @@ def is_line(text: str) -> bool:
     of each Python, so that one would refuse what another wrote.
     """
     return _NOT_IN_LINES.search(text) is None
+
+
+def nfc(text: str) -> str:
+    """Return ``text`` in Unicode's Normalization Form C; text that no one wrote, as it is.
+
+    To put the marks on one letter into order takes time with the square of their number: a long
+    text that has more than thirty on one (UAX #15, "Stream-Safe Text Format") would cost minutes.
+    """
+    if len(text) <= _SHORT_TEXT or text.isascii():
+        return unicodedata.normalize("NFC", text)
+    run = 0
+    for letter in text:
+        run = run + 1 if unicodedata.combining(letter) else 0
+        if run > _MAX_COMBINING:
+            return text
+    return unicodedata.normalize("NFC", text)
 
 
 # --- canonical msgpack ------------------------------------------------------------------------

@@ -8,12 +8,11 @@ order, say) stands above consent, and the authority is on record with it.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, final
 
-from vault.codec import Packable, Value
+from vault.codec import Packable, Value, nfc
 from vault.errors import CustodyError, NoIdentityMatchError, ProofError
 from vault.event import Event
 from vault.identity import PublicKeys
@@ -183,7 +182,7 @@ def _among(names: Iterable[str], limits: Iterable[str]) -> bool:
 
 def _plain(text: str) -> str:
     # What is typed is in NFC; a name on a card or in a JSON file is as it was given.
-    return " ".join(unicodedata.normalize("NFC", text).split()).casefold()
+    return " ".join(nfc(text).split()).casefold()
 
 
 def names_of_member(vault: View, key: bytes) -> frozenset[str]:

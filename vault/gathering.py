@@ -23,11 +23,14 @@ __all__ = ["Found", "Gathered", "Unsealable", "gather"]
 @final
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A readable regular file of ``size`` bytes; ``name`` is bytes where it is not UTF-8."""
+    """A readable regular file of ``size`` bytes, at or below ``top``, which was named; ``name`` is
+    bytes where it is not UTF-8.
+    """
 
     path: Path
     name: str | bytes
     size: int
+    top: Path
 
 
 @final
@@ -92,7 +95,7 @@ def _walk(
         try:
             status = path.lstat()
             if not stat.S_ISDIR(status.st_mode):
-                yield Found(path, _name(raw), check_sealable(path).st_size)
+                yield Found(path, _name(raw), check_sealable(path).st_size, top)
                 continue
             if _key(status) == vault:
                 yield Unsealable(path, _name(raw), "the vault itself")

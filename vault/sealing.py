@@ -29,6 +29,7 @@ from vault.layout import PART_SIZE, bundle_directory, bundle_key_name, key_name_
 from vault.pipeline import ProgressCallback, Source
 from vault.secret import Secret
 from vault.storage import Store
+from vault.storage.durability import Directory
 
 __all__ = ["SealWriter", "check_sealable"]
 
@@ -130,19 +131,24 @@ class SealWriter:
         *,
         name: str | bytes | None = None,
         fields: Mapping[str, Packable] | None = None,
+        below: str | os.PathLike[str] | None = None,
     ) -> Item:
         """Add a file. ``name`` (its own file name, by default) is kept as a private field.
+
+        ``below`` is the folder in which it was found: no component from that one on may be a link,
+        or whoever can write to the folder could put another's files in place of those in it.
 
         Raises ``SourceUnreadableError`` for what is not a readable regular file, also where reading
         fails midway, and ``SourceChangedError`` if the file changes while it is read.
         """
         source = Path(path)
         before = check_sealable(source)
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
-            descriptor = os.open(source, flags | getattr(os, "O_NONBLOCK", 0))
+            descriptor = _open(source, Path(below) if below is not None else source)
         except OSError as error:
             raise SourceUnreadableError(str(source), error.strerror or "not readable") from None
+        except StateError:
+            raise SourceChangedError(str(source), "replaced while it was sealed") from None
         with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
             status = os.fstat(file.fileno())
             if _version(status) != _version(before):
@@ -251,6 +257,25 @@ class SealWriter:
             "parts": sealed.parts,
             "items": sealed.items,
         }
+
+
+def _open(path: Path, top: Path) -> int:
+    """Open a regular file for reading; from ``top`` on no link is followed.
+
+    Raises ``OSError``; ``StateError`` for what is no directory, or no regular file, any more.
+    """
+    # abspath and not resolve, which would follow links.
+    above, name = os.path.split(os.path.abspath(top))  # noqa: PTH100
+    parts = (name, *path.relative_to(top).parts)
+    folder = Directory.root(above)
+    try:
+        for part in parts[:-1]:
+            if part:  # the root of all has no name
+                with folder:
+                    folder = folder.child(part)
+        return folder.open(parts[-1])[0]
+    finally:
+        folder.close()
 
 
 @final

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
@@ -142,7 +141,9 @@ def _named(people: People, keys: Iterable[bytes]) -> str:
 
 
 def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip().casefold()
+    from vault.codec import nfc
+
+    return nfc(name).strip().casefold()
 
 
 def bundle_of(vault: Vault, prefix: str) -> BundleState:

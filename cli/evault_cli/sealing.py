@@ -362,10 +362,10 @@ def _write(
     """Seal a bundle. Raises ``SourceUnreadableError``; nothing of it is left then."""
     with vault.seal(fields, expected=bundle.sizes) as writer:
         for one in bundle.gathered.files:
-            writer.add_path(one.path, name=one.name, fields=_of_item(one, items))
+            writer.add_path(one.path, name=one.name, fields=_of_item(one, items), below=one.top)
         for one in bundle.testimony.files:
             given = {"kind": "testimony", **_of_item(one, items)}
-            writer.add_path(one.path, name=one.name, fields=given)
+            writer.add_path(one.path, name=one.name, fields=given, below=one.top)
         for sha256, name in bundle.hashes:
             own: dict[str, Packable] = {
                 "original_name": name,

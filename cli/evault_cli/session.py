@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -230,6 +231,10 @@ def _reason(error: Exception) -> str:
 
 def read_small(path: Path) -> bytes:
     """Read a small file; of a larger one the beginning, which its parser refuses."""
+    # What a shell makes of "<(command)" is reached over a link; a FIFO that lies there itself may
+    # have nobody who ever writes to it.
+    if stat.S_ISFIFO(path.lstat().st_mode):
+        raise RefusedError(f"{escape(str(path))} is a named pipe: give a file.")
     with path.open("rb") as file:
         return file.read(_MAX_SMALL)
 

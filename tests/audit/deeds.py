@@ -382,6 +382,13 @@ def another_vault(story: Story) -> Files:
     return contents(vault.store)
 
 
+def said_to_be_read(story: Story) -> Files:
+    """Say of a bundle that it is damaged, which is as it was."""
+    with opened(story, SECOND) as vault:
+        vault.append("bundle.checked", bundle=story.first, data={"result": "altered"})
+    return contents(vault.store)
+
+
 def made_up(story: Story) -> Files:
     with opened(story, OWNER) as vault:
         seal(vault, b"a document that I wrote yesterday", title="found in the archive")

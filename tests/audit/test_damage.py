@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import random
@@ -404,3 +405,31 @@ def test_findings_are_worst_first_and_each_once() -> None:
     report = audited({**files, name: b"x"})
     assert [one.severity for one in report.findings] == ["altered", "note", "note"]
     assert len(set(report.findings)) == len(report.findings)
+
+
+def test_what_a_listing_that_broke_off_did_not_come_to_is_not_missing(
+    disk: tuple[Path, LocalStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, store = disk
+    gone = next(name for name in golden() if name.startswith("fields/"))
+    (root / gone).unlink()
+    real = LocalStore.list
+
+    def broken(self: LocalStore, prefix: str = "") -> Iterator[tuple[str, int]]:
+        if prefix:
+            yield from real(self, prefix)
+            return
+        yield from itertools.islice(real(self), 3)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(root))
+
+    monkeypatch.setattr(LocalStore, "list", broken)
+    found = {(one.code, one.place) for one in audit(store).findings if one.severity != "note"}
+    assert found == {("missing", gone), ("unreadable", str(root))}
+
+
+def test_a_pending_checkpoint_that_is_no_file_is_a_note(disk: tuple[Path, LocalStore]) -> None:
+    root, store = disk
+    (root / PENDING).mkdir()
+    report = audit(store)
+    assert report.verdict == "intact"
+    assert ("leftover", PENDING) in {(one.code, one.place) for one in report.findings}

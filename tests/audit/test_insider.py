@@ -281,6 +281,11 @@ DEEDS: Final = (
         "private-contents",
     ),
     nobody(
+        "says of evidence that she read it, and how it was, without reading",
+        deeds.said_to_be_read,
+        "a reading leaves nothing that could be checked: whoever doubts it reads again",
+    ),
+    nobody(
         "seals what she made up",
         deeds.made_up,
         "a signature says whose key sealed, and when it says; not what is true",

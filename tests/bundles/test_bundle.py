@@ -30,7 +30,7 @@ from vault.bundle import (
     parse_bundle_key,
     read_items,
 )
-from vault.bundle.items import make_item
+from vault.bundle.items import MAX_ITEM_RECORDS, make_item
 from vault.codec import pack
 from vault.commitment import Field, format_fields, items_root
 from vault.errors import (
@@ -559,7 +559,9 @@ def test_only_the_items_own_bytes_are_read() -> None:
     for offset, size in ((5, len(data)), (6, len(data) - 1), (6, len(data) + 1), (7, len(data))):
         with pytest.raises(FormatError):
             tuple(item for item, _ in read_items(source, offset, size))
-    assert list(read_items(source, 10**9, 10**9)) == []
+    assert list(read_items(source, 10**9, MAX_ITEM_RECORDS)) == []
+    with pytest.raises(FormatError, match="bytes of fields"):
+        next(read_items(source, 6, MAX_ITEM_RECORDS + 1))
 
 
 def test_more_items_than_the_limit_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -623,3 +625,17 @@ def test_a_changed_ciphertext_gives_nothing_wrong_out() -> None:
     data[70_000] ^= 1
     with pytest.raises(PayloadError):
         check_bag(opened(MemoryStore({name: bytes(data)}), sealed), ID, made, where(sealed))
+
+
+def test_a_bundle_takes_no_item_whose_fields_it_could_not_give_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert MAX_ITEM_RECORDS == 2**27
+    monkeypatch.setattr("vault.bundle.writing.MAX_ITEM_RECORDS", MAX_ITEM_RECORD + 100)
+    store = MemoryStore()
+    writer = writer_on(store.stage())
+    absent = {"original_name": "x", "kind": "omitted", "omitted_because": "gone"}
+    writer.add_absent(absent)
+    with pytest.raises(ValueError, match="bytes of fields of items"):
+        writer.add_absent(absent)
+    writer.abort()

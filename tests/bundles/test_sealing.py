@@ -37,6 +37,7 @@ from vault.errors import (
     SourceChangedError,
     SourceUnreadableError,
 )
+from vault.gathering import gather
 from vault.layout import bundle_directory
 from vault.pipeline import Progress
 from vault.sealing import SealWriter, check_sealable
@@ -231,7 +232,7 @@ def test_a_file_that_vanishes_is_refused(
         with pytest.raises(SourceUnreadableError, match="No such file"):
             writer.add_path(source)
         source.symlink_to("/dev/zero")
-        with pytest.raises(SourceUnreadableError):
+        with pytest.raises(SourceChangedError, match="replaced"):
             writer.add_path(source)
         source.unlink()
         os.mkfifo(source)
@@ -239,6 +240,30 @@ def test_a_file_that_vanishes_is_refused(
             writer.add_path(source)
         writer.add_absent({"original_name": "x", "kind": "omitted", "omitted_because": "gone"})
     assert writer.event is not None
+
+
+def test_a_folder_that_became_a_link_leads_to_nothing_that_is_sealed(
+    vault: Vault, tmp_path: Path
+) -> None:
+    private, named = tmp_path / "private", tmp_path / "named"
+    private.mkdir()
+    (private / "key").write_bytes(b"not to be sealed")
+    (named / "inner").mkdir(parents=True)
+    (named / "inner/key").write_bytes(b"bait")
+    (found,) = gather([named]).files
+    with vault.seal() as writer:
+        writer.add_path(found.path, name=found.name, below=found.top)
+        (named / "inner").rename(named / "aside")
+        (named / "inner").symlink_to(private)
+        with pytest.raises(SourceChangedError, match="replaced"):
+            writer.add_path(found.path, name=found.name, below=found.top)
+        (named / "inner").unlink()
+        with pytest.raises(SourceUnreadableError, match="No such file"):
+            writer.add_path(found.path, name=found.name, below=found.top)
+        # What leads to the folder that was named may be a link: whoever named it went that way.
+        (tmp_path / "way").symlink_to(named / "aside")
+        item = writer.add_path(tmp_path / "way/key", below=tmp_path / "way/key")
+    assert item.values["sha256"] == hashlib.sha256(b"bait").digest()
 
 
 @pytest.mark.parametrize("change", ["grows", "shrinks", "is written to", "is replaced"])

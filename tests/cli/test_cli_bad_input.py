@@ -52,6 +52,18 @@ class TestIdentitiesAndCards:
             refused(outcome, 4, str(path), "does not open this identity file", "Try again")
             assert "something else" not in outcome.err
 
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+    def test_a_named_pipe_that_nobody_writes_to(self, world: Any) -> None:
+        pipe = world.folder / "pipe"
+        os.mkfifo(pipe)
+        for verb in (
+            ("identity", "show", "-i", pipe, "--passphrase-file", world.folder / "owner.txt"),
+            ("verify", world.vault, "--checkpoint", pipe),
+            ("init", world.folder / "new", "--reader", pipe),
+            ("recover", "join", "-o", world.folder / "joined", "--share", pipe, "--share", pipe),
+        ):
+            refused(world.call(*verb), 2, f"{pipe} is a named pipe: give a file")
+
     def test_no_passphrase_and_no_terminal_to_ask_at(self, world: Any) -> None:
         path = world.folder / "home/identity.age"
         for verb in (("note", world.vault, "--text", "x"), ("list", world.vault, "-i", path)):

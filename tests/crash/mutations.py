@@ -308,7 +308,7 @@ MUTANTS: Final = (
     ),
     _mutant(
         "no comparison of the tiles",
-        "vault/auditing/logs.py",
+        "vault/auditing/tree.py",
         "        elif audit.tree is not None and data != tile_data(tile, audit.tree):\n",
         "        elif False:\n",
         ROT,

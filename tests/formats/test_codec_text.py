@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import unicodedata
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -272,3 +274,29 @@ def test_controls_separators_and_bidirectional_characters_are_in_no_line(charact
 
 def test_what_a_line_is_does_not_follow_pythons_unicode_tables() -> None:
     assert codec.is_line("\U0003ffff\u0378\ue000")
+
+
+# --- normal form ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [0, 1, 1024, 1025, 5000])
+def test_text_that_somebody_wrote_is_put_into_normal_form_c(length: int) -> None:
+    text = "Cafe\u0301 de l'E\u0301toile, \u05e9\u05b8\u05c1, \u1112\u1161\u11ab "
+    text *= -(-length // len(text))
+    assert codec.nfc(text) == unicodedata.normalize("NFC", text)
+
+
+def test_a_long_text_with_thirty_marks_on_a_letter_is_put_into_normal_form_and_one_more_not() -> (
+    None
+):
+    start = "e\u0301" * 1000 + "a"
+    marks = ("\u0315\u0300" * 16)[:30]
+    assert codec.nfc(start + marks) == unicodedata.normalize("NFC", start + marks)
+    assert codec.nfc(f"{start}{marks}\u0300") == f"{start}{marks}\u0300"
+
+
+def test_marks_without_end_are_not_put_into_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Python would take six seconds for it, and four times as long for twice as many.
+    monkeypatch.setattr(codec, "unicodedata", SimpleNamespace(combining=unicodedata.combining))
+    text = "a" + "\u0315" * 32_767 + "\u0300" * 32_767
+    assert codec.nfc(text) == text

@@ -255,3 +255,32 @@ def test_a_time_in_the_future_or_long_ago_is_shown_as_it_was_claimed(desk: Desk,
             told = desk.evault(verb[0], desk.house.path, *verb[1:], *more)
             assert told.code == 0, told.err
     assert desk.evault("show", desk.house.path, bundle.hex()).code == 0
+
+
+@pytest.mark.parametrize("looks", ["Vault.open(place)", "refused(audit(place))"])
+def test_a_log_that_nobody_signed_costs_no_memory_however_long_it_is(
+    desk: Desk, looks: str
+) -> None:
+    entries = desk.house.path / "log/tile/entries"
+    shutil.rmtree(entries)
+    entries.mkdir()
+    for index in range(40):
+        with (entries / f"{index:03}").open("wb") as file:
+            for at in range(256):  # full of entries as long as they can be, 640 MiB in all
+                file.seek(at * 65537)
+                file.write(b"\xff\xff")
+            file.truncate(256 * 65537)
+    path, lines = _checkpoint(desk)
+    path.write_bytes("\n".join([lines[0], str(40 * 256), *lines[2:]]).encode())
+    prepare = (
+        "from vault import Vault, audit\n"
+        "from vault.errors import ProofError\n"
+        f"place = {str(desk.house.path)!r}\n"
+        "def refused(report):\n"
+        "    assert report.verdict == 'altered'\n"
+        "    raise ProofError('log', 'altered')\n"
+        "list(audit(place).findings)\n"
+    )
+    verdict, mebibytes, _ = in_child(prepare, looks, "ProofError")
+    assert verdict == "ProofError"
+    assert mebibytes < 64

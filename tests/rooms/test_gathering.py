@@ -22,7 +22,7 @@ def test_files_and_folders_come_in_the_order_given_and_each_folder_in_its_own(
     found = gather([tmp_path / "f", tmp_path / "e"])
     assert [one.name for one in found.files] == ["f/B", "f/a/x", "f/a/y", "f/z", "e"]
     assert [one.size for one in found.files] == [3, 5, 5, 3, 1]
-    assert found.files[0] == Found(tmp_path / "f/B", "f/B", 3)
+    assert found.files[0] == Found(tmp_path / "f/B", "f/B", 3, tmp_path / "f")
     assert (found.unsealable, found.empty) == ((), ())
 
 

@@ -8,7 +8,7 @@ import shutil
 import socket
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,8 @@ from filelock import FileLock
 from vault.errors import LockedError, NotAVaultError, StateError, VaultExistsError
 from vault.layout import MAX_CHECKPOINT
 from vault.storage import PENDING, STRANGE, LocalStore
+from vault.storage.durability import Directory
+from vault.storage.removal import remove_tree
 
 CHECKPOINT = "log/checkpoint"
 
@@ -566,3 +568,93 @@ def test_a_huge_pending_checkpoint_is_not_read_whole(tmp_path: Path) -> None:
         assert len(pending) == MAX_CHECKPOINT + 1
         store.commit(b"first", {"log/tile/0/000.p/2": b"y"}, lambda: b"second", judged=pending)
         assert store.read("log/checkpoint") == b"second"
+
+
+def nested(folder: Path, depth: int) -> None:
+    """Make directories, each in the one before, deeper than a path can say."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=descriptor)
+        inner = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(descriptor)
+
+
+class TestWhatIsPlanted:
+    """By whoever has the stick for an hour."""
+
+    @pytest.fixture(autouse=True)
+    def _cleared(self, store: LocalStore) -> Iterator[None]:
+        yield
+        with Directory.root(str(store.path.parent)) as above:
+            remove_tree(above, store.path.name)  # nothing else could
+
+    @pytest.fixture
+    def few_files(self) -> Iterator[None]:
+        resource = pytest.importorskip("resource")
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        opened = max(int(name) for name in os.listdir("/dev/fd"))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 40, before[1]))
+        yield
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    @pytest.mark.usefixtures("few_files")
+    @pytest.mark.parametrize("place", ["junk", "log/junk", "bundles/junk"])
+    def test_directories_deeper_than_any_of_a_vault_are_named_and_not_entered(
+        self, store: LocalStore, place: str
+    ) -> None:
+        put(store, "fields/aa/a")
+        nested(store.path / place, 1500)
+        found = dict(store.list())
+        assert found["fields/aa/a"] == 1
+        ((deep, size),) = ((name, size) for name, size in found.items() if name != "fields/aa/a")
+        assert deep.startswith(f"{place}/d/d/d")
+        assert (size, deep.count("/")) == (STRANGE, 16)
+
+    @pytest.mark.usefixtures("few_files")
+    def test_what_is_left_of_a_session_goes_however_deep_it_is(self, store: LocalStore) -> None:
+        left = store.path / "tmp" / ("ab" * 8)
+        nested(left, 1500)
+        nested(left / "d/d/beside", 30)
+        (left / "d/file").write_bytes(b"x")
+        assert store.sweep() == 1
+        assert temporary(store) == []
+
+    @pytest.mark.parametrize("kind", ["directory", "link", "FIFO"])
+    def test_a_lock_of_a_session_that_is_no_file_bars_that_session_alone(
+        self, store: LocalStore, kind: str, tmp_path: Path
+    ) -> None:
+        (store.path / "tmp" / ("cd" * 8)).mkdir(parents=True)
+        plant(store.path / "tmp" / f"{'ab' * 8}.lock", kind, tmp_path)
+        (store.path / "tmp" / ("ab" * 8)).mkdir()
+        assert store.sweep() == 1
+        put(store, "fields/aa/a")
+        assert {f"{'ab' * 8}.lock", "ab" * 8} <= set(temporary(store))
+
+    @pytest.mark.parametrize("kind", ["directory", "link", "FIFO"])
+    def test_a_lock_that_no_store_made_is_named(
+        self, store: LocalStore, kind: str, tmp_path: Path
+    ) -> None:
+        assert dict(store.list()) == {}
+        plant(store.path / "lock", kind, tmp_path)
+        assert dict(store.list()) == {"lock": STRANGE}
+
+    @pytest.mark.parametrize("kind", ["file", "link", "FIFO"])
+    def test_a_tmp_that_no_store_made_is_named(
+        self, store: LocalStore, kind: str, tmp_path: Path
+    ) -> None:
+        plant(store.path / "tmp", kind, tmp_path)
+        assert dict(store.list()) == {"tmp": STRANGE}
+
+
+def plant(path: Path, kind: str, elsewhere: Path) -> None:
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to(elsewhere)
+    elif kind == "FIFO":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(b"x")

@@ -10,6 +10,7 @@ from threading import Event as Flag
 from vault.auditing.places import digest_of, fetch, list_files
 from vault.auditing.report import Finding
 from vault.custody import State
+from vault.errors import NotAVaultError, StateError
 from vault.event import Event
 from vault.expected import (
     ExpectedFile,
@@ -45,6 +46,9 @@ def audit_files(
     finding says.
     """
     stored, findings = list_files(store)
+    if findings:
+        # What a listing that broke off did not come to is not missing.
+        stored |= _looked_up(store, expected.keys() - stored.keys())
     findings += _format(store, stored)
     to_read: list[ExpectedFile] = []
     for name, file in expected.items():
@@ -102,6 +106,20 @@ def _compare(file: ExpectedFile, size: int | None, *, complete: bool) -> Finding
         detail = f"{size} bytes instead of {file.size}, {event}"
         return Finding("size", "altered", file.name, detail)
     return None
+
+
+def _looked_up(store: Store, names: Iterable[str]) -> dict[str, int]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = store.size(name)
+        except FileNotFoundError:
+            continue
+        except NotAVaultError:
+            raise
+        except (OSError, StateError):
+            found[name] = STRANGE
+    return found
 
 
 def _format(store: Store, stored: dict[str, int]) -> list[Finding]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final, final
+from typing import Final
 
-from vault.auditing.places import fetch, is_file, list_files
+from vault.auditing.places import fetch, list_files
 from vault.auditing.report import Finding
-from vault.custody import Custody, Member, State, signer_of
+from vault.auditing.tree import Entries, LogAudit, audit_superseded, audit_tree
+from vault.custody import Member, signer_of
 from vault.errors import (
     FormatError,
     SignatureError,
@@ -20,7 +20,7 @@ from vault.errors import (
 )
 from vault.event import Event, check_event_signature, parse_event
 from vault.layout import CHECKPOINT, LOG
-from vault.log.files import MAX_CHECKPOINT, max_size, read_entries, tile_name
+from vault.log.files import MAX_CHECKPOINT, read_entries
 from vault.storage import PENDING, Store
 from vault.storage.base import without_room
 from vault.tlog.checkpoint import (
@@ -31,58 +31,13 @@ from vault.tlog.checkpoint import (
 )
 from vault.tlog.merkle import MemoryTree, leaf_hash
 from vault.tlog.tiles import (
-    ENTRIES,
     TILE_WIDTH,
-    Tile,
-    format_entry_bundle,
-    parse_entry_bundle,
-    parse_tile,
-    parse_tile_path,
-    tile_data,
-    tiles_of,
 )
 
 __all__ = ["LogAudit", "audit_log", "fork_detail"]
 
 _SPARE: Final = 64
 _TORN: Final = frozenset(("checkpoint-damaged", "checkpoint-missing"))
-
-
-@final
-@dataclass(slots=True)
-class LogAudit:
-    """What the log layer leaves to the others.
-
-    ``raw`` is ``log/checkpoint`` as it was read (None: not to be read), ``signed`` the checkpoint
-    that the rest was held against. ``tree`` is None if no tree has the checkpoint's root.
-    ``events`` holds every event whose bytes are in the tree; ``known`` the names of files below
-    ``log/`` that belong there. ``later`` is the first event of a later version, if any; ``signer``
-    the Ed25519 key of the member who signed the checkpoint, if that was found out.
-    """
-
-    findings: list[Finding] = field(default_factory=list)
-    raw: bytes | None = None
-    signed: SignedCheckpoint | None = None
-    pending: SignedCheckpoint | None = None
-    tree: MemoryTree | None = None
-    custody: Custody = field(default_factory=Custody)
-    events: dict[int, Event] = field(default_factory=dict)
-    known: set[str] = field(default_factory=set)
-    vault: bytes | None = None
-    complete: bool = False
-    later: str | None = None
-    trusted: int = 0
-    signer: bytes | None = None
-
-    @property
-    def state(self) -> State:
-        """The state of custody, as far as the events could be folded."""
-        return self.custody.state
-
-    def add(self, code: str, severity: str, place: str, detail: str = "") -> None:
-        """Add a finding."""
-        assert severity in ("contradicted", "altered", "note")
-        self.findings.append(Finding(code, severity, place, detail))  # type: ignore[arg-type]
 
 
 def audit_log(
@@ -105,10 +60,9 @@ def audit_log(
         detail = f"{bundles} files are signed for, {len(stored)} are there"
         audit.add("entries-missing", "altered", f"{LOG}/tile/entries", detail)
         return audit
-    entries = _entries(store, audit)
-    _tiles(store, audit, entries, step)
+    entries = audit_tree(store, audit, step)
     if audit.tree is not None:
-        _superseded(store, audit, entries, stored)
+        audit_superseded(store, audit, entries, stored)
         _events(audit, entries, trust, step)
         _pending(store, audit)
     return audit
@@ -126,7 +80,12 @@ def _checkpoint(store: Store, audit: LogAudit) -> None:
         audit.signed = _parsed(raw)
         if audit.signed is None:
             audit.add("checkpoint-damaged", "altered", CHECKPOINT, "not a checkpoint")
-    pending = b"" if isinstance(pending, Finding) else without_room(pending)
+    if isinstance(pending, Finding):
+        if pending.code == "not-a-file":
+            # Nothing is wrong with the log; but nobody can go on with it.
+            audit.add("leftover", "note", PENDING, pending.detail)
+        pending = b""
+    pending = without_room(pending)
     if pending in (b"", raw):
         return
     audit.pending = _parsed(pending)
@@ -149,131 +108,9 @@ def _parsed(raw: bytes) -> SignedCheckpoint | None:
     return signed if signed.checkpoint.size else None
 
 
-def _fetch(store: Store, tile: Tile) -> bytes | Finding:
-    """Return a tile's bytes, one byte more at most than it can have, or what is wrong with it."""
-    if tile.level == ENTRIES:
-        return fetch(store, tile_name(tile), max_size(tile), "entries-missing")
-    return fetch(store, tile_name(tile), max_size(tile), "tile-missing")
-
-
-def _entries(store: Store, audit: LogAudit) -> dict[int, bytes]:
-    """Return the entries that can be read, by number; findings for the bundles that can't be."""
-    assert audit.signed is not None
-    found: dict[int, bytes] = {}
-    size = audit.signed.checkpoint.size
-    for tile in tiles_of(size):
-        if tile.level != ENTRIES:
-            break
-        name = tile_name(tile)
-        audit.known.add(name)
-        data = _fetch(store, tile)
-        if isinstance(data, Finding):
-            audit.findings.append(data)
-            continue
-        try:
-            entries = parse_entry_bundle(data, tile.width)
-        except FormatError as error:
-            audit.add("entries-damaged", "altered", name, error.why)
-            continue
-        found.update(enumerate(entries, tile.index * TILE_WIDTH))
-    return found
-
-
-def _tiles(
-    store: Store, audit: LogAudit, entries: dict[int, bytes], step: Callable[[str], None]
-) -> None:
-    """Find the tree that has the checkpoint's root, from entries or tiles; compare both with it."""
-    assert audit.signed is not None
-    head = audit.signed.checkpoint
-    tiles = [tile for tile in tiles_of(head.size) if tile.level != ENTRIES]
-    stored = {tile: _fetch(store, tile) for tile in tiles}
-    audit.known.update(tile_name(tile) for tile in tiles)
-    leaves = [leaf_hash(entries[seq]) if seq in entries else b"" for seq in range(head.size)]
-    bottom = [tile for tile in tiles if tile.level == 0]
-    for candidate in (leaves, _leaves_of_tiles(bottom, stored)):
-        if candidate is not None and all(candidate) and len(candidate) == head.size:
-            tree = MemoryTree(candidate)
-            if tree.root() == head.root:
-                audit.tree = tree
-                break
-    for tile in tiles:
-        step(tile_name(tile))
-        data = stored[tile]
-        if isinstance(data, Finding):
-            audit.findings.append(data)
-        elif audit.tree is not None and data != tile_data(tile, audit.tree):
-            audit.add("tile-damaged", "altered", tile_name(tile), "does not follow from the root")
-    if audit.tree is None:
-        audit.add("root", "altered", CHECKPOINT, "neither entries nor tiles have the signed root")
-        return
-    for seq in list(entries):
-        if leaves[seq] != audit.tree.hash(0, seq):
-            name = tile_name(_bundle_of(seq, head.size))
-            audit.add("entry-altered", "altered", name, f"event {seq}")
-            del entries[seq]
-
-
-def _leaves_of_tiles(tiles: list[Tile], stored: dict[Tile, bytes | Finding]) -> list[bytes] | None:
-    leaves: list[bytes] = []
-    for tile in tiles:
-        data = stored[tile]
-        try:
-            leaves.extend(parse_tile(b"" if isinstance(data, Finding) else data, tile.width))
-        except FormatError:
-            return None
-    return leaves
-
-
-def _bundle_of(seq: int, size: int) -> Tile:
-    index = seq // TILE_WIDTH
-    return Tile(ENTRIES, index, min(TILE_WIDTH, size - index * TILE_WIDTH))
-
-
-def _superseded(
-    store: Store, audit: LogAudit, entries: dict[int, bytes], stored: dict[str, int]
-) -> None:
-    """Check partial tiles of earlier checkpoints that are still there: each begins its successor.
-
-    They may be absent. Only the tiles at the right edge, and those that became full, can have any.
-    """
-    assert audit.tree is not None
-    for name, size in stored.items():
-        if name in audit.known or not is_file(size):
-            continue
-        tile = _partial_named(name, audit.tree.size)
-        if tile is None:
-            continue  # beyond the checkpoint: left over, and reported as such
-        audit.known.add(name)
-        if tile.level == ENTRIES:
-            first = tile.index * TILE_WIDTH
-            wanted = [entries.get(seq) for seq in range(first, first + tile.width)]
-            if None in wanted:
-                continue  # the entries themselves are damaged, which is reported
-            expected = format_entry_bundle([entry for entry in wanted if entry is not None])
-        else:
-            expected = tile_data(tile, audit.tree)
-        data = _fetch(store, tile)
-        if isinstance(data, Finding):
-            # Dropped by a writer since it was listed, which is as well.
-            audit.findings += [data] if data.code == "unreadable" else []
-        elif data != expected:
-            # Nobody needs it, and FAT can leave the name of a deleted one with other bytes.
-            audit.add("tile-superseded", "note", name, "does not begin what came after it")
-
-
-def _partial_named(name: str, size: int) -> Tile | None:
-    try:
-        tile = parse_tile_path(name.removeprefix(f"{LOG}/"))
-    except FormatError:
-        return None
-    count = size >> 8 * max(tile.level, 0)
-    within = tile.index * TILE_WIDTH + tile.width <= count
-    return tile if tile.partial and within else None
-
-
 def _events(
     audit: LogAudit,
-    entries: dict[int, bytes],
+    entries: Entries,
     trust: Callable[[bytes, MemoryTree], int],
     step: Callable[[str], None],
 ) -> None:
@@ -281,17 +118,19 @@ def _events(
     assert audit.signed is not None
     size = audit.tree.size
     audit.complete = True
-    if 0 in entries:
-        audit.vault = hashlib.sha256(entries[0]).digest()
+    first = entries.get(0)
+    if first is not None:
+        audit.vault = hashlib.sha256(first).digest()
         audit.trusted = trust(audit.vault, audit.tree)
     for seq in range(size):
         place = f"event {seq}"
         step(place)
-        if seq not in entries:
+        entry = entries.get(seq)
+        if entry is None:
             audit.complete = False
             continue
         try:
-            event = parse_event(entries[seq])
+            event = parse_event(entry)
         except UnsupportedVersionError as error:
             # A vault goes on in a later version only after an owner's event says so. Otherwise one
             # event that calls itself later would switch off the rules for all that follow.

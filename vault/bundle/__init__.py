@@ -6,13 +6,21 @@ small key file. Reading: the parts as one seekable file, so an item is opened wi
 before it.
 """
 
-from vault.bundle.items import MAX_ITEM_RECORD, Item, Items, names_line, read_items
+from vault.bundle.items import (
+    MAX_ITEM_RECORD,
+    MAX_ITEM_RECORDS,
+    Item,
+    Items,
+    names_line,
+    read_items,
+)
 from vault.bundle.key import format_bundle_key, parse_bundle_key
 from vault.bundle.reading import PartsReader, check_bag
 from vault.bundle.writing import BundleWriter, Sealed, estimated_size
 
 __all__ = [
     "MAX_ITEM_RECORD",
+    "MAX_ITEM_RECORDS",
     "BundleWriter",
     "Item",
     "Items",

@@ -27,6 +27,7 @@ from vault.event import FURTHER_FIELD, ITEM_FIELDS, check_values
 
 __all__ = [
     "MAX_ITEM_RECORD",
+    "MAX_ITEM_RECORDS",
     "Item",
     "Items",
     "make_item",
@@ -39,6 +40,9 @@ __all__ = [
 _ITEM_NAMES: Final = tuple(key.name for key in ITEM_FIELDS)
 MAX_ITEM_RECORD: Final = 2**20
 """The bytes that one item takes in ``evidence.msgpack`` at most."""
+MAX_ITEM_RECORDS: Final = 2**27
+"""The bytes of ``evidence.msgpack`` at most: 1,300 an item where there are as many as there can be.
+Whoever opens a bundle holds them all in memory."""
 
 
 @final
@@ -147,6 +151,8 @@ def read_items(plaintext: age.Reader, offset: int, size: int) -> Iterator[tuple[
 
     Raises ``FormatError``.
     """
+    if size > MAX_ITEM_RECORDS:
+        raise FormatError("items", f"more than {MAX_ITEM_RECORDS} bytes of fields")
     window = _Window(plaintext, offset, size)
     for number, (value, raw) in enumerate(unpack_sequence(window, max_value=MAX_ITEM_RECORD)):
         if number >= MAX_ITEMS:

@@ -9,7 +9,15 @@ from typing import Final, final
 
 from vault import age
 from vault.bag import MAX_ITEMS, BagWriter, item_path, padded_size
-from vault.bundle.items import Item, Items, make_item, names_line, shown
+from vault.bundle.items import (
+    MAX_ITEM_RECORD,
+    MAX_ITEM_RECORDS,
+    Item,
+    Items,
+    make_item,
+    names_line,
+    shown,
+)
 from vault.codec import Packable
 from vault.commitment import items_root
 from vault.errors import DigestMismatchError, SourceChangedError
@@ -201,6 +209,9 @@ class BundleWriter:
             raise ValueError("an item was not finished")
         if self.count >= MAX_ITEMS:
             raise ValueError(f"more than {MAX_ITEMS} items")
+        # Before its content is read: it could not be taken back.
+        if len(self._evidence) > MAX_ITEM_RECORDS - MAX_ITEM_RECORD:
+            raise ValueError(f"more than {MAX_ITEM_RECORDS} bytes of fields of items")
 
     def _take(self, name: str) -> Callable[[memoryview], None]:
         def take(data: memoryview) -> None:

@@ -13,7 +13,8 @@ from typing import Self, final
 
 from vault.errors import NoSpaceError
 from vault.pipeline import Buffer
-from vault.storage.durability import Directory, close_quietly, named, remove_tree, write_all
+from vault.storage.durability import Directory, close_quietly, named, write_all
+from vault.storage.removal import remove_tree
 
 __all__ = ["NewFolder"]
 
@@ -35,10 +36,13 @@ class NewFolder:
         above, self._part = os.path.split(self.path)
         with ExitStack() as stack:
             self._above = stack.enter_context(Directory.root(above))
-            if not self._part or self._above.has(self._part):
+            if not self._part:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
-            self._above.make(self._part)
+            self._above.make_new(self._part)
             self._top = stack.enter_context(self._above.child(self._part))
+            if self._top.parts():
+                # Whoever else may write to the folder above put another in its place.
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
             self._open = stack.pop_all()
 
     def check_space(self, sizes: Sequence[int]) -> None:
@@ -85,5 +89,10 @@ class NewFolder:
         traceback: TracebackType | None,
     ) -> None:
         with self._open:
-            if error is not None:
-                remove_tree(self._above, self._part)
+            if error is None:
+                return
+            # By its handle: its name may lead to another folder by now, that somebody put there.
+            for part in self._top.parts():
+                remove_tree(self._top, part)
+            if self._above.leads_to(self._part, self._top):
+                self._above.remove(self._part)

@@ -9,10 +9,11 @@ differ by case or composition alone. Whatever is changed is named, so that it ca
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, final
+
+from vault.codec import nfc
 
 __all__ = ["Change", "SafeName", "safe_names"]
 
@@ -112,7 +113,7 @@ def _shortened(part: str) -> str:
 
 def _key(part: str) -> str:
     # What HFS+, NTFS and FAT hold to be one name, and a little more.
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", part).casefold())
+    return nfc(nfc(part).casefold())
 
 
 class _Tree:

@@ -162,9 +162,10 @@ class Log:
             raise RollbackError(
                 "checkpoint", "shorter than before", CHECKPOINT, expected=old, found=head.size
             )
-        leaves = list(read_entries(self._store, old, head.size, head.size))
+        # Read twice, bundle by bundle: anybody may write down a size and fill a stick with entries.
         grown = MemoryTree(base=self.tree, base_size=old)
-        grown.extend(leaf_hash(leaf) for leaf in leaves)
+        for leaf in read_entries(self._store, old, head.size, head.size):
+            grown.append(leaf_hash(leaf))
         if grown.root() != head.root:
             if old and self._root_of_entries(head.size) == head.root:
                 raise RollbackError("checkpoint", "not a continuation", CHECKPOINT, expected=old)
@@ -175,9 +176,9 @@ class Log:
                 expected=head.root,
                 found=grown.root(),
             )
-        self._fold(leaves, grown, old)
+        self._fold(grown, old)
         self._check_signer(signed)
-        self.tree.extend(leaf_hash(leaf) for leaf in leaves)
+        self.tree.extend(grown.hash(0, seq) for seq in range(old, head.size))
         self.signed = signed
         self._bundle.cache_clear()
 
@@ -185,8 +186,10 @@ class Log:
         entries = read_entries(self._store, 0, size, size)
         return MemoryTree(leaf_hash(entry) for entry in entries).root()
 
-    def _fold(self, leaves: Sequence[bytes], tree: MemoryTree, old: int) -> None:
-        for seq, leaf in enumerate(leaves, old):
+    def _fold(self, tree: MemoryTree, old: int) -> None:
+        for seq, leaf in enumerate(read_entries(self._store, old, tree.size, tree.size), old):
+            if leaf_hash(leaf) != tree.hash(0, seq):
+                raise ProofError("event", "not the one that was read before", f"event {seq}")
             try:
                 event = parse_event(leaf)
             except FormatError as error:

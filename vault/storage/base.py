@@ -39,7 +39,9 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 PENDING: Final = f"{CHECKPOINT}.next"
 """A checkpoint that is signed, and not yet renamed into its place."""
 STRANGE: Final = -1
-"""The size that ``list`` gives for what is neither a regular file nor a directory."""
+"""The size that ``list`` gives for what is neither a regular file nor a directory; for a directory
+that lies deeper than any file of a vault; and for a ``PRIVATE`` name that no store made.
+"""
 PRIVATE: Final = frozenset({"lock", "tmp"})
 """Names at the top that belong to the store itself and not to the format."""
 

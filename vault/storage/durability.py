@@ -91,7 +91,6 @@ __all__ = [
     "open_chain",
     "place",
     "read_into",
-    "remove_tree",
     "sync_chain",
     "sync_file",
     "write_all",
@@ -298,6 +297,21 @@ class Directory:
         with named(self.path_of(part)), suppress(FileExistsError):
             os.mkdir(self._at(part), _FOLDER_MODE, dir_fd=self._fd)
 
+    def make_new(self, part: str) -> None:
+        """Make a directory. Raises ``FileExistsError`` where anything goes by that name."""
+        with named(self.path_of(part)):
+            os.mkdir(self._at(part), _FOLDER_MODE, dir_fd=self._fd)
+
+    def leads_to(self, part: str, other: Directory) -> bool:
+        """Return whether the entry ``part`` is the directory that is open as ``other``."""
+        try:
+            there = self.stat(part)
+        except FileNotFoundError:
+            return False
+        with named(other.path):
+            opened = os.stat(other.path if other._fd is None else other._fd)
+        return (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
+
     def move(self, part: str, target: Directory, new: str) -> None:
         """Rename an entry to where nothing is. Raises ``FileExistsError``.
 
@@ -392,16 +406,6 @@ def sync_chain(chain: tuple[Directory, ...]) -> None:
     """Flush the last directory first, the vault's own last."""
     for directory in reversed(chain):
         directory.sync()
-
-
-def remove_tree(directory: Directory, part: str) -> None:
-    """Remove an entry with all that is in it, following no link. Raises ``FileNotFoundError``."""
-    if not directory.kind(part)[0]:
-        return directory.unlink(part)
-    with directory.child(part) as child:
-        for inner in child.parts():
-            remove_tree(child, inner)
-    return directory.remove(part)
 
 
 def place(source: Directory, part: str, root: Path, name: str) -> None:

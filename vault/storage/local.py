@@ -28,13 +28,16 @@ from vault.storage.base import (
     check_part,
     without_room,
 )
-from vault.storage.durability import Directory, open_chain, place, remove_tree
+from vault.storage.durability import Directory, open_chain, place
 from vault.storage.files import LocalReader, LocalStage, LocalWriter
 from vault.storage.medium import file_system_type
+from vault.storage.removal import MAX_DEPTH, remove_tree
 from vault.storage.session import Session, inspect_sessions, is_locked, sweep, vault_lock
 from vault.storage.transaction import commit_checkpoint, finish_checkpoint
 
 __all__ = ["LocalStore"]
+
+_TMP = "tmp"
 
 
 @final
@@ -157,6 +160,8 @@ class LocalStore:
                 for top in chain[-1].parts():
                     if top not in PRIVATE:
                         yield from _entries(chain[-1], top)
+                    elif not _is_own(chain[-1], top):
+                        yield top, STRANGE
         except FileNotFoundError:
             return
 
@@ -311,12 +316,24 @@ class LocalStore:
         self.close()
 
 
+def _is_own(directory: Directory, part: str) -> bool:
+    """Say whether what is no part of the format is what this store makes there."""
+    try:
+        is_folder, size = directory.kind(part)
+    except FileNotFoundError:
+        return True
+    return is_folder if part == _TMP else size is not None
+
+
 def _entries(directory: Directory, part: str) -> Iterator[tuple[str, int]]:
     name = directory.name_of(part)
     try:
         is_folder, size = directory.kind(part)
         if not is_folder:
             yield name, STRANGE if size is None else size
+            return
+        if name.count("/") == MAX_DEPTH:
+            yield name, STRANGE  # nothing of a vault lies there
             return
         child = directory.child(part)
     except FileNotFoundError:

@@ -29,10 +29,10 @@ from vault.storage.durability import (
     close_quietly,
     named,
     open_chain,
-    remove_tree,
     sync_file,
     write_all,
 )
+from vault.storage.removal import remove_tree
 
 if TYPE_CHECKING:
     from vault.storage.base import Buffer
@@ -177,10 +177,24 @@ def _entries(root: Path) -> tuple[list[str], int]:
     """Return the sessions in ``tmp/``, and how many entries are something else."""
     try:
         with open_chain(root, _TMP) as chain:
-            matches = [_ENTRY.match(part) for part in chain[-1].parts()]
+            parts = chain[-1].parts()
+            # A directory or a link is nobody's lock: one that can't be held bars its session.
+            strange = {
+                part for part in parts if part.endswith(".lock") and not _is_file(chain[-1], part)
+            }
     except FileNotFoundError:
         return [], 0
-    return sorted({match[1] for match in matches if match}), matches.count(None)
+    barred = {part.removesuffix(".lock") for part in strange}
+    matches = [(part, _ENTRY.match(part)) for part in parts if part not in strange]
+    others = len(strange) + sum(match is None for _, match in matches)
+    return sorted({match[1] for _, match in matches if match} - barred), others
+
+
+def _is_file(directory: Directory, part: str) -> bool:
+    try:
+        return directory.kind(part)[1] is not None
+    except FileNotFoundError:
+        return True  # gone with its session meanwhile
 
 
 def sweep(root: Path, own: str | None) -> int:
