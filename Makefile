@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 # The first target called makes the virtual environment .venv; nothing is installed elsewhere,
-# apart from the Debian packages that `make conformance` names.
+# apart from pip's cache and the Debian packages that `make conformance` and `make torture` name.
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; \
@@ -29,7 +29,7 @@ help:
 	@echo "make test         run the tests"
 	@echo "make check        run what a change must pass: format, lint, types, tests, coverage"
 	@echo "make conformance  hold the formats against other implementations (Debian, npm, PyPI)"
-	@echo "make torture      kill, cut, fill and rot vaults (N=2000, hours; N=20, minutes; see docs/reliability.md)"
+	@echo "make torture      kill, cut, fill and rot vaults (N=2000, an hour; N=20, a quarter; see docs/reliability.md)"
 	@echo "make fuzz         hostile input for every parser (SECONDS_EACH=60; Linux x86-64)"
 	@echo "make wheel        build the wheel into dist/ and look inside"
 	@echo "make format       put the code into its one format"

@@ -93,7 +93,9 @@ _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 FAULT: Final = 70
 """A fault of this software (EX_SOFTWARE of sysexits.h)."""
 
-_REPAIR: Final = "`evault verify` says what is damaged; a good copy of the vault restores it."
+_REPAIR: Final = (
+    "`evault verify` says what is damaged: put those files back into this vault from a good copy."
+)
 _OTHER_USER: Final = "Read it as the user who made it, or copy it as an administrator."
 _ADVICE: Final = {
     "evidence": "Do not accept it: `evault decline` gives it back, with the reason. A good copy of "

@@ -126,7 +126,7 @@ def test_a_missing_part_is_damage_and_not_a_wrong_name(world: Any, tmp_path: Pat
     failed = world.call("open", world.vault, world.bundle, *options)
     assert failed.code == 5
     assert "a part of this bundle is missing (evidence.0000). Nothing was added." in failed.err
-    assert "a good copy of the vault restores it" in failed.err
+    assert "put those files back into this vault from a good copy" in failed.err
 
 
 def test_an_item_without_content_is_refused_before_the_event(world: Any, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def reason_not_to(name: str) -> str:
     system = SYSTEMS[name]
     needed = [system.make[0], *system.check[:1], *system.repair[:1], "losetup", "mount"]
     needed += ["mount.exfat-fuse"] if system.through_fuse else []
-    missing = [one for one in needed if shutil.which(one) is None]
+    missing = [one for one in needed if find(one) is None]
     if missing:
         return f"{missing[0]} is not installed"
     known = Path("/proc/filesystems").read_text().split()
@@ -90,8 +90,14 @@ def reason_not_to(name: str) -> str:
     return ""
 
 
+def find(tool: str) -> str | None:
+    """Return the path of an administrator's tool, which is in no other user's ``PATH``."""
+    return shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+
+
 def _run(*command: object) -> None:
-    done = subprocess.run([str(one) for one in command], capture_output=True, check=False)
+    tool, *rest = (str(one) for one in command)
+    done = subprocess.run([find(tool) or tool, *rest], capture_output=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise OSError(0, f"{command[0]}: {said}")

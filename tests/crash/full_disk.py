@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.crash.devices import find
 from tests.crash.faults import Template, templates
 from tests.crash.judging import Unsound, judge
 from tests.crash.verbs import VERBS
@@ -72,7 +73,17 @@ def mounted(kind: str) -> Iterator[Path]:
             image.touch()
             os.truncate(image, _SIZE)
             # No journal and nothing kept for root: else the room left is not what a user has.
-            make = ["mkfs.ext4", "-q", "-b", "4096", "-m", "0", "-O", "^has_journal", str(image)]
+            make = [
+                find("mkfs.ext4") or "mkfs.ext4",
+                "-q",
+                "-b",
+                "4096",
+                "-m",
+                "0",
+                "-O",
+                "^has_journal",
+                str(image),
+            ]
             subprocess.run(make, check=True, capture_output=True)
             options = ["-o", "loop", str(image)]
         subprocess.run(["mount", *options, str(folder)], check=True)
