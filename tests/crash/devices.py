@@ -81,7 +81,7 @@ def reason_not_to(name: str) -> str:
     system = SYSTEMS[name]
     needed = [system.make[0], *system.check[:1], *system.repair[:1], "losetup", "mount"]
     needed += ["mount.exfat-fuse"] if system.through_fuse else []
-    missing = [one for one in needed if find(one) is None]
+    missing = [one for one in needed if not is_there(one)]
     if missing:
         return f"{missing[0]} is not installed"
     known = Path("/proc/filesystems").read_text().split()
@@ -90,14 +90,22 @@ def reason_not_to(name: str) -> str:
     return ""
 
 
-def find(tool: str) -> str | None:
-    """Return the path of an administrator's tool, which is in no other user's ``PATH``."""
-    return shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+def is_there(tool: str) -> bool:
+    """Say whether a tool is installed."""
+    return Path(found(tool)).is_absolute()
+
+
+def found(tool: str) -> str:
+    """Return the path of an administrator's tool, whose directory is not in everybody's ``PATH``;
+    its name if it is not there.
+    """
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    return shutil.which(tool, path=path) or tool
 
 
 def _run(*command: object) -> None:
     tool, *rest = (str(one) for one in command)
-    done = subprocess.run([find(tool) or tool, *rest], capture_output=True, check=False)
+    done = subprocess.run([found(tool), *rest], capture_output=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise OSError(0, f"{command[0]}: {said}")
@@ -107,7 +115,7 @@ def _run(*command: object) -> None:
 def _mounted(system: System, name: str, disk: Path, folder: Path) -> Iterator[Path]:
     """Mount the file system on ``disk`` (a file); unmount it afterwards."""
     folder.mkdir(exist_ok=True)
-    command = ["losetup", "--find", "--show", str(disk)]
+    command = [found("losetup"), "--find", "--show", str(disk)]
     loop = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
     try:
         if system.through_fuse:
@@ -239,7 +247,11 @@ def explore(of: Recorded, count: int, dice: random.Random, folder: Path, tally: 
         where = f"{of.verb.name} on {of.system}, cut after {cut} of {len(of.records)}"
         try:
             if system.check:
-                subprocess.run([*system.check, str(disk)], capture_output=True, check=False)
+                subprocess.run(
+                    [found(system.check[0]), *system.check[1:], str(disk)],
+                    capture_output=True,
+                    check=False,
+                )
             with _mounted_again(of.system, disk, folder / "again", tally) as place:
                 judge(
                     place / "vault",
@@ -264,7 +276,11 @@ def _mounted_again(name: str, disk: Path, folder: Path, tally: Tally) -> Iterato
         except OSError:
             if not system.repair:
                 raise
-            subprocess.run([*system.repair, str(disk)], capture_output=True, check=False)
+            subprocess.run(
+                [found(system.repair[0]), *system.repair[1:], str(disk)],
+                capture_output=True,
+                check=False,
+            )
             place = stack.enter_context(_mounted(system, name, disk, folder))
             tally.repaired += 1
         yield place

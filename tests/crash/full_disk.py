@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.crash.devices import find
+from tests.crash.devices import found
 from tests.crash.faults import Template, templates
 from tests.crash.judging import Unsound, judge
 from tests.crash.verbs import VERBS
@@ -74,7 +74,7 @@ def mounted(kind: str) -> Iterator[Path]:
             os.truncate(image, _SIZE)
             # No journal and nothing kept for root: else the room left is not what a user has.
             make = [
-                find("mkfs.ext4") or "mkfs.ext4",
+                found("mkfs.ext4"),
                 "-q",
                 "-b",
                 "4096",
