@@ -12,9 +12,8 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-import signal
+import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,18 @@ from typing import Final
 from tests.cli.conftest import World, made_world
 from tests.crash import kill
 from tests.crash.judging import Before, Unsound, judge_forks
-from tests.crash.kill import Point, Tally, only_reads, seen_in, spread, trace
+from tests.crash.kill import (
+    Point,
+    Tally,
+    cycled,
+    judged,
+    only_reads,
+    report,
+    seen_in,
+    spread,
+    trace,
+)
 from vault import LocalStore, Vault
-from vault.errors import VaultError
 
 __all__ = ["ACTS", "Act", "Trial", "made", "reason_not_to", "run", "strike", "trial"]
 
@@ -326,10 +334,11 @@ def _copy(world: World, folder: Path) -> World:
     return World(folder, world.bundle)
 
 
-def _run(act: Act, world: World, log: Path, point: Point | None = None) -> tuple[int, str]:
+def _run(
+    act: Act, world: World, log: Path, point: Point | None = None
+) -> subprocess.CompletedProcess[bytes]:
     own = ["evault_cli", *(str(one) for one in act.arguments(world))]
-    done = trace(own, log, point, {"EVAULT_HOME": str(world.folder / "home")})
-    return done.returncode, done.stderr.decode(errors="replace")
+    return trace(own, log, point, {"EVAULT_HOME": str(world.folder / "home")})
 
 
 def trial(act: Act, world: World, folder: Path) -> Trial:
@@ -337,9 +346,9 @@ def trial(act: Act, world: World, folder: Path) -> Trial:
     the first word that it says.
     """
     own, log = _copy(world, folder / "world"), folder / "trace"
-    code, said = _run(act, own, log)
-    if code:
-        raise Unsound(f"{act.name} without a fault: {said}")
+    done = _run(act, own, log)
+    if done.returncode:
+        raise Unsound(f"{act.name} without a fault: {done.stderr.decode(errors='replace')}")
     found: set[tuple[str, int]] = set()
     for call, when, line in seen_in(log):
         if not only_reads(call, line) and (str(own.folder) in line or "write(1<" in line):
@@ -364,33 +373,12 @@ def strike(trial: Trial, point: Point, folder: Path, tally: Tally) -> None:
     """Kill an act at a point, and judge what is left."""
     world = _copy(trial.world, folder / "world")
     try:
-        code, said = _run(trial.act, world, folder / "trace", point)
-        acknowledged = code == 0
-        tally.acknowledged += acknowledged
-        if code == -signal.SIGKILL:
-            tally.killed[point.call] += 1
-        elif acknowledged:
-            tally.lived += 1
-        else:
-            raise Unsound(f"ended with {code}: {said[-300:]}")
-        _kept(trial.world, world, trial.act.changes)
-        trial.act.judge(world, trial, acknowledged)
-    except (Unsound, VaultError, OSError) as error:
-        tally.failures.append(f"{point}: {type(error).__name__}: {error}")
+        done = _run(trial.act, world, folder / "trace", point)
+        with judged(point, done, tally, acknowledged=done.returncode == 0) as acknowledged:
+            _kept(trial.world, world, trial.act.changes)
+            trial.act.judge(world, trial, acknowledged)
     finally:
         shutil.rmtree(world.folder)
-
-
-_inherited: dict[str, Trial] = {}
-"""The trials, in processes that were forked to share the work."""
-
-
-def _share(folder: Path, points: Sequence[Point]) -> Tally:
-    tally = Tally()
-    with tempfile.TemporaryDirectory(dir=folder) as own:
-        for point in points:
-            strike(_inherited[point.verb], point, Path(own), tally)
-    return tally
 
 
 def run(
@@ -398,33 +386,19 @@ def run(
 ) -> tuple[Tally, int]:
     """Strike at ``count`` points (0: each once); return also how many points there are."""
     world = made(folder / "template")
-    every: list[Point] = []
-    for act in ACTS:
-        if not names or act.name in names:
-            _inherited[act.name] = trial(act, world, folder)
-            every += _inherited[act.name].points
-    points = kill.cycled(every, count, seed)
-    return spread(points, jobs, functools.partial(_share, folder)), len(every)
+    acts = [act for act in ACTS if not names or act.name in names]
+    trials = {act.name: trial(act, world, folder) for act in acts}
+    every = [point for one in trials.values() for point in one.points]
+
+    def hit(point: Point, own: Path, tally: Tally) -> None:
+        strike(trials[point.verb], point, own, tally)
+
+    return spread(cycled(every, count, seed), jobs, folder, hit), len(every)
 
 
 def main(own: Sequence[str] | None = None) -> int:
-    """Strike as often as is asked for; print one line of counts."""
-    parser = kill.arguments("python -m tests.crash.commands")
-    given = parser.parse_args(own)
-    reason = reason_not_to()
-    if reason:
-        parser.exit(1, f"{reason}\n")
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        tally, points = run(given.points, given.seed, given.jobs, Path(folder), given.verb)
-    for failure in tally.failures[:20]:
-        print(failure)
-    print(
-        f"{tally.killed.total()} processes killed at {points} points of "
-        f"{len(given.verb) or len(ACTS)} commands ({tally.lived} lived, {tally.acknowledged} had "
-        f"acknowledged); {len(tally.failures)} promises broken, seed {given.seed}"
-    )
-    return int(bool(tally.failures) or not tally.killed)
+    """Strike at the commands."""
+    return report(own, "tests.crash.commands", f"{len(ACTS)} commands", reason_not_to(), run)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ live: one that lives is counted apart.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -41,11 +42,12 @@ from vault.errors import VaultError
 __all__ = [
     "Point",
     "Tally",
-    "arguments",
     "cycled",
+    "judged",
     "only_reads",
     "points_of",
     "reason_not_to",
+    "report",
     "run",
     "seen_in",
     "spread",
@@ -86,6 +88,10 @@ class Tally:
         self.lived += other.lived
         self.acknowledged += other.acknowledged
         self.failures += other.failures
+
+
+Strike = Callable[[Point, Path, Tally], None]
+"""Kills at a point, with a folder to work in, and puts what came of it into the tally."""
 
 
 def trace(
@@ -160,37 +166,31 @@ def strike(template: Template, point: Point, folder: Path, tally: Tally) -> None
         shutil.copytree(template.path, vault)
     try:
         done = trace(_child(point.verb, vault), folder / "trace", point)
-        acknowledged = done.stdout == b"acknowledged\n"
-        tally.acknowledged += acknowledged
+        with judged(point, done, tally, acknowledged=done.stdout == b"acknowledged\n") as said:
+            judge(vault, template.verb, template.before, acknowledged=said, added=template.added)
+    finally:
+        shutil.rmtree(vault, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def judged(
+    point: Point, done: subprocess.CompletedProcess[bytes], tally: Tally, *, acknowledged: bool
+) -> Iterator[bool]:
+    """Count how a struck process ended, and what the block finds wrong with what it left; yields
+    whether it had said that it was done.
+    """
+    tally.acknowledged += acknowledged
+    try:
         if done.returncode == -signal.SIGKILL:
             tally.killed[point.call] += 1
         elif done.returncode == 0 and acknowledged:
             tally.lived += 1
         else:
-            raise Unsound(f"ended with {done.returncode}: {done.stderr.decode()[-300:]}")
-        judge(
-            vault,
-            template.verb,
-            template.before,
-            acknowledged=acknowledged,
-            added=template.added,
-        )
+            said = done.stderr.decode(errors="replace")
+            raise Unsound(f"ended with {done.returncode}: {said[-300:]}")
+        yield acknowledged
     except (Unsound, VaultError, OSError) as error:
         tally.failures.append(f"{point}: {type(error).__name__}: {error}")
-    finally:
-        shutil.rmtree(vault, ignore_errors=True)
-
-
-_inherited: dict[str, Template] = {}
-"""The templates, in processes that were forked to share the work: a verb can't be sent to them."""
-
-
-def _share(folder: Path, points: Sequence[Point]) -> Tally:
-    tally = Tally()
-    with tempfile.TemporaryDirectory(dir=folder) as own:
-        for point in points:
-            strike(_inherited[point.verb], point, Path(own), tally)
-    return tally
 
 
 def run(
@@ -199,11 +199,13 @@ def run(
     """Strike at ``count`` points (0: each once; more than there are: again); return also how many
     points there are.
     """
-    every: list[Point] = []
-    for template in templates(folder, names):
-        _inherited[template.verb.name] = template
-        every += points_of(template, folder)
-    return spread(cycled(every, count, seed), jobs, partial(_share, folder)), len(every)
+    made = {template.verb.name: template for template in templates(folder, names)}
+    every = [point for template in made.values() for point in points_of(template, folder)]
+
+    def hit(point: Point, own: Path, tally: Tally) -> None:
+        strike(made[point.verb], point, own, tally)
+
+    return spread(cycled(every, count, seed), jobs, folder, hit), len(every)
 
 
 def cycled(every: Sequence[Point], count: int, seed: int) -> list[Point]:
@@ -212,44 +214,63 @@ def cycled(every: Sequence[Point], count: int, seed: int) -> list[Point]:
     return list(itertools.islice(itertools.cycle(mixed), count or len(mixed)))
 
 
-def spread(points: Sequence[Point], jobs: int, share: Callable[[Sequence[Point]], Tally]) -> Tally:
-    """Strike in ``jobs`` processes, which are forked; ``share`` strikes at those it is given."""
+_striking: list[Strike] = []
+"""What strikes, in processes that were forked to share the work: it can't be sent to them."""
+
+
+def _share(folder: Path, points: Sequence[Point]) -> Tally:
     tally = Tally()
+    (hit,) = _striking
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        for point in points:
+            hit(point, Path(own), tally)
+    return tally
+
+
+def spread(points: Sequence[Point], jobs: int, folder: Path, hit: Strike) -> Tally:
+    """Strike at each point in one of ``jobs`` processes, which are forked."""
+    tally = Tally()
+    _striking[:] = [hit]
+    shares = [points[start::jobs] for start in range(jobs)]
     with multiprocessing.get_context("fork").Pool(jobs) as pool:
-        for part in pool.imap_unordered(share, [points[start::jobs] for start in range(jobs)]):
+        for part in pool.imap_unordered(partial(_share, folder), shares):
             tally.merge(part)
     return tally
 
 
-def arguments(prog: str) -> argparse.ArgumentParser:
-    """Return the options that both harnesses of kill points have."""
-    parser = argparse.ArgumentParser(prog=prog)
+Run = Callable[[int, int, int, Path, Sequence[str]], tuple[Tally, int]]
+"""Strikes ``(count, seed, jobs, folder, names)``: the tally, and how many points there are."""
+
+
+def report(own: Sequence[str] | None, prog: str, every: str, reason: str, strike_all: Run) -> int:
+    """Strike as often as the options in ``own`` ask for; print a line of counts; return the exit
+    code. ``every`` says what is struck when no one is named, ``reason`` why nothing can be.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {prog}")
     parser.add_argument("--points", type=int, default=0, help="how many (0: each once)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--verb", action="append", default=[], help="may be repeated")
-    return parser
-
-
-def main(own: Sequence[str] | None = None) -> int:
-    """Strike as often as is asked for; print one line of counts."""
-    parser = arguments("python -m tests.crash.kill")
     given = parser.parse_args(own)
-    reason = reason_not_to()
     if reason:
         parser.exit(1, f"{reason}\n")
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        tally, points = run(given.points, given.seed, given.jobs, Path(folder), given.verb)
+        tally, points = strike_all(given.points, given.seed, given.jobs, Path(folder), given.verb)
     for failure in tally.failures[:20]:
         print(failure)
     print(", ".join(f"{call}: {count}" for call, count in sorted(tally.killed.items())))
     print(
         f"{tally.killed.total()} processes killed at {points} points of "
-        f"{len(given.verb) or len(VERBS)} verbs ({tally.lived} lived, {tally.acknowledged} had "
+        f"{', '.join(given.verb) or every} ({tally.lived} lived, {tally.acknowledged} had "
         f"acknowledged); {len(tally.failures)} promises broken, seed {given.seed}"
     )
     return int(bool(tally.failures) or not tally.killed)
+
+
+def main(own: Sequence[str] | None = None) -> int:
+    """Strike at the verbs of the library."""
+    return report(own, "tests.crash.kill", f"{len(VERBS)} verbs", reason_not_to(), run)
 
 
 if __name__ == "__main__":

@@ -30,9 +30,7 @@ from vault.tlog.checkpoint import (
     parse_signed_checkpoint,
 )
 from vault.tlog.merkle import MemoryTree, leaf_hash
-from vault.tlog.tiles import (
-    TILE_WIDTH,
-)
+from vault.tlog.tiles import TILE_WIDTH
 
 __all__ = ["LogAudit", "audit_log", "fork_detail"]
 
