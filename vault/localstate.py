@@ -16,7 +16,6 @@ import json
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -28,6 +27,7 @@ from filelock import FileLock
 from vault.errors import FormatError, RollbackError
 from vault.log import Log
 from vault.storage.durability import Directory, close_quietly, sync_file, write_all
+from vault.storage.single import write_file
 from vault.tlog.checkpoint import Checkpoint, SignedCheckpoint, parse_signed_checkpoint
 from vault.tlog.merkle import HashReader, tree_root
 
@@ -37,8 +37,9 @@ _PATIENCE: Final = 10.0
 _KINDS: Final = {"pins": ".checkpoint", "known": "", "audits": ".json"}
 """The folders, and how the names in each go on after a vault's id."""
 _TRACE: Final = re.compile(
-    r"(?P<vault>[0-9a-f]{64})(?P<kind>\.checkpoint|\.json)?(\.[a-z0-9_]{8}\.new)?\Z"
+    r"\.?(?P<vault>[0-9a-f]{64})(?P<kind>\.checkpoint|\.json)?(\.[a-z0-9_]{8}\.new)?\Z"
 )
+"""The files of a vault, and what was half written of one."""
 _LOCK: Final = "lock"
 _LINKS: Final = 40
 _OVERWRITTEN: Final = 2**20
@@ -252,16 +253,7 @@ def _overwrite(path: Path, size: int) -> None:
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A pin that is torn would refuse a sound vault: it appears whole or not at all.
-    descriptor, new = tempfile.mkstemp(".new", f"{path.name}.", path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(new).replace(path)
-    except BaseException:
-        Path(new).unlink(missing_ok=True)
-        raise
+    write_file(path, data, replace=True)
 
 
 def check_pin(pin: Checkpoint, origin: str, size: int, tree: HashReader, where: str) -> None:

@@ -225,16 +225,14 @@ def state(of: Recorded, dice: random.Random, disk: Path) -> tuple[int, bool]:
     }[dice.choice(("all", "none", "some", "most"))]
     with disk.open("r+b") as file:
         for one in (*of.records[:durable], *kept):
-            if one.kind == "write":
-                file.seek(one.offset)
-                file.write(one.data)
-        if kept and dice.random() < 0.5:
-            torn = kept[-1]
-            size = dice.randint(0, len(torn.data) // _SECTOR) * _SECTOR
-            with of.base.open("rb") as old:
-                old.seek(torn.offset + size)
-                file.seek(torn.offset + size)
-                file.write(old.read(len(torn.data) - size))
+            if one.kind != "write":
+                continue
+            data = one.data
+            if kept and one is kept[-1] and dice.random() < 0.5:
+                # Torn: its last sectors are as they were before it.
+                data = data[: dice.randint(0, len(data) // _SECTOR) * _SECTOR]
+            file.seek(one.offset)
+            file.write(data)
     return cut, cut > end
 
 

@@ -48,8 +48,8 @@ __all__ = [
 WRITING: Final = frozenset(
     ("creat", "mkdir", "write", "ftruncate", "fsync", "rename", "replace", "unlink", "rmdir")
 )
-READING: Final = frozenset(("open", "read", "preadv", "listdir", "stat", "fstat"))
-_STOOD_IN: Final = (*sorted(WRITING - {"creat"}), *sorted(READING), "pread", "posix_fallocate")
+READING: Final = frozenset(("open", "read", "preadv", "lseek", "listdir", "stat", "fstat"))
+_STOOD_IN: Final = (*sorted(WRITING - {"creat"}), *sorted(READING), "close")
 _ROOM: Final = frozenset(("creat", "mkdir", "write", "ftruncate", "fsync", "rename", "replace"))
 
 _FAULTS: Final[dict[str, frozenset[str]]] = {
@@ -58,7 +58,7 @@ _FAULTS: Final[dict[str, frozenset[str]]] = {
     "torn, then killed": frozenset(("write",)),
     "short": frozenset(("write",)),
     "EIO": WRITING | READING,
-    "EIO, yet done": WRITING,
+    "EIO, yet done": WRITING | {"close"},  # a descriptor is closed whatever is said of it
     "ENOSPC": _ROOM,
     "ENOSPC, half of it done": frozenset(("write",)),
     "EDQUOT": _ROOM,

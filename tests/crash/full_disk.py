@@ -26,10 +26,10 @@ from typing import Final
 
 from tests.crash.devices import found
 from tests.crash.faults import Template, templates
-from tests.crash.judging import Unsound, judge
+from tests.crash.judging import Unsound, judge, read_all
 from tests.crash.verbs import VERBS
 from vault.auditing import audit
-from vault.errors import NoSpaceError, NotAVaultError, VaultError
+from vault.errors import NoSpaceError, VaultError
 
 __all__ = ["KINDS", "Tally", "fill", "mounted", "reason_not_to", "try_room"]
 
@@ -119,10 +119,11 @@ def try_room(template: Template, room: int, disk: Path, tally: Tally) -> str:
             if error.errno not in _FULL:
                 raise
             ended = "no room"
-        with suppress(NotAVaultError):
+        if template.before.entries:
             report = audit(vault)
-            if template.before.entries and report.verdict != "intact":
+            if report.verdict != "intact":
                 raise Unsound(f"while the disk is full: {report.verdict} {report.findings}")
+            read_all(vault)
         ballast.unlink()
         judge(
             vault,

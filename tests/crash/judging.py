@@ -21,7 +21,7 @@ from vault.storage import Store
 from vault.tending import tend
 from vault.tlog.checkpoint import parse_signed_checkpoint
 
-__all__ = ["Before", "Unsound", "checkpoints_in", "judge", "judge_forks"]
+__all__ = ["Before", "Unsound", "checkpoints_in", "judge", "judge_forks", "read_all"]
 
 _AT_REST = frozenset(("pending-commit", "pending-deletion", "pending-torn"))
 """Notes that say what the next writer will do. After it wrote, none of them is left."""
@@ -127,10 +127,10 @@ def judge(path: Path, verb: Verb, before: Before, *, acknowledged: bool, added: 
         raise Unsound(f"the next writer made {len(again)} of {len(found)} events, at most {most}")
     for reader in (MINA, NOOR):
         _sound("with keys", path, reader)
-    _read_all(path)
+    read_all(path)
 
 
-def _read_all(path: Path) -> None:
+def read_all(path: Path) -> None:
     with Vault.open(LocalStore(path), identity=MINA) as vault:
         if vault.state.members[OWNER.ed25519].removed is not None:
             raise Unsound("the owner is gone")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,11 @@ __all__ = ["ROOT", "Outcome", "apply", "attempt", "copy_to", "try_mutant"]
 
 ROOT: Final = Path(__file__).parents[2]
 _COPIED: Final = ("vault", "cli", "tests", "pyproject.toml", "docs", "demo", "bench", "tools")
+
+_HUNG: Final = "did not end"
+_BROKEN: Final = "code that can't run"
+_SENSELESS: Final = re.compile(r"\b(SyntaxError|IndentationError|NameError|ImportError)\b")
+"""What an edit that makes no sense ends with: nothing is proved by that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +87,10 @@ def attempt(commands: Sequence[Command], folder: Path) -> Outcome:
                 timeout=600,
             )
         except subprocess.TimeoutExpired:
-            return Outcome(command, "did not end", time.monotonic() - start)
+            return Outcome(command, _HUNG, time.monotonic() - start)
         if done.returncode:
+            if _SENSELESS.search(done.stdout + done.stderr):
+                return Outcome(command, _BROKEN, time.monotonic() - start)
             lines = (done.stdout + done.stderr).strip().splitlines() or ["nothing"]
             telling = [
                 one for one in lines if one.startswith(("E  ", "FAILED", "Fault(", "--seed"))
@@ -125,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         by = " ".join(one for one in outcome.command if "/" in one or "tests." in one)
         said = outcome.said.replace("|", "\\|")[:160] or "**not noticed**"
         print(f"| {mutant.name} | `{by}` | {outcome.seconds:.0f} s | {said} |")
-    missed = [one for one in outcomes if not one.said]
+    missed = [one for one in outcomes if one.said in ("", _HUNG, _BROKEN)]
     print(f"{len(chosen)} mutants, {len(missed)} not noticed")
     return int(bool(missed) or not chosen)
 

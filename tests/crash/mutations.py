@@ -23,6 +23,10 @@ def tests(*names: str) -> Command:
 ORDER: Final = tests("storage/test_local_durability.py")
 ROT: Final = tests("crash/test_rot.py", "audit/test_every_byte.py")
 LOG: Final = tests("log/test_log.py")
+SINGLE: Final = tests("rooms/test_single_file.py")
+STORAGE: Final = tests("storage")
+FORGET: Final = tests("formats/test_localstate.py", "cli/test_cli_seizing.py")
+AUDIT: Final = tests("audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ _DURABILITY: Final = "vault/storage/durability.py"
 _TRANSACTION: Final = "vault/storage/transaction.py"
 _LOCAL: Final = "vault/storage/local.py"
 _FILES: Final = "vault/storage/files.py"
+_SINGLE: Final = "vault/storage/single.py"
+_STATE: Final = "vault/localstate.py"
+_AUDIT: Final = "vault/auditing/logs.py"
 _SESSION: Final = "vault/storage/session.py"
 _LOG: Final = "vault/log/__init__.py"
 _IDENTITY: Final = "vault/identity.py"
@@ -137,11 +144,60 @@ MUTANTS: Final = (
         ORDER,
     ),
     _mutant(
-        "no fsync of directories when a commit is finished",
+        "no fsync of the directories of a commit that is finished",
         _TRANSACTION,
         "        sync_chain(chain)\n        session.directory.sync()\n        _switch(chain[-1])\n",
-        "        _switch(chain[-1])\n",
+        "        session.directory.sync()\n        _switch(chain[-1])\n",
         ORDER,
+    ),
+    _mutant(
+        "no fsync of the directory that a finished checkpoint left",
+        _TRANSACTION,
+        "        sync_chain(chain)\n        session.directory.sync()\n        _switch(chain[-1])\n",
+        "        sync_chain(chain)\n        _switch(chain[-1])\n",
+        ORDER,
+    ),
+    _mutant(
+        "no fsync after a file was deleted",
+        _LOCAL,
+        "            chain[-1].unlink(part)\n            chain[-1].sync()\n",
+        "            chain[-1].unlink(part)\n",
+        ORDER,
+    ),
+    _mutant(
+        "no fsync after a directory was deleted",
+        _LOCAL,
+        "            remove_tree(chain[-1], part)\n            chain[-1].sync()\n",
+        "            remove_tree(chain[-1], part)\n",
+        ORDER,
+    ),
+    _mutant(
+        "no fsync of an identity file, a card, a pin",
+        _SINGLE,
+        "                    write_all(fd, data)\n                    sync_file(fd)\n",
+        "                    write_all(fd, data)\n",
+        SINGLE,
+    ),
+    _mutant(
+        "no fsync of the directory of an identity file, a card, a pin",
+        _SINGLE,
+        "            raise\n        directory.sync()\n",
+        "            raise\n",
+        SINGLE,
+    ),
+    _mutant(
+        "no fsync after a trace was removed",
+        _STATE,
+        "        directory.unlink(path.name)\n        directory.sync()\n",
+        "        directory.unlink(path.name)\n",
+        FORGET,
+    ),
+    _mutant(
+        "no fsync of the zeros over a trace",
+        _STATE,
+        "        write_all(descriptor, bytes(size))\n        sync_file(descriptor)\n",
+        "        write_all(descriptor, bytes(size))\n",
+        FORGET,
     ),
     _mutant(
         "no fsync of the directory that a vault is made in",
@@ -434,5 +490,129 @@ MUTANTS: Final = (
         "        if target.has(new):\n",
         "        if False:\n",
         tests("storage"),
+    ),
+    # --- more locks, digests and signatures ----------------------------------------------------
+    _mutant(
+        "a pending commit finished without the lock",
+        _LOCAL,
+        "        with vault_lock(self._root, self._lock_timeout):\n            there",
+        "        if True:\n            there",
+        STORAGE,
+    ),
+    _mutant(
+        "a writer whose files nothing says are hers",
+        _SESSION,
+        "            self._lock.acquire()\n            try:\n                chain[-1].make(",
+        "            try:\n                chain[-1].make(",
+        STORAGE,
+    ),
+    _mutant(
+        "a pin without the lock",
+        _STATE,
+        '        with FileLock(path.with_name("lock"), timeout=_PATIENCE, '
+        "fallback_to_soft=False):\n",
+        "        with suppress():\n",
+        FORGET,
+    ),
+    _mutant(
+        "no reading back of what was encrypted again",
+        "vault/rekeying/writing.py",
+        "        _read_back(vault, news)\n",
+        "",
+        tests("rooms/test_rekeying.py"),
+    ),
+    _mutant(
+        "no digest of an item in its bag",
+        "vault/bundle/reading.py",
+        "        if bag.item(path, size) != sha256:\n",
+        "        if bag.item(path, size) == b'':\n",
+        tests("bundles", "audit/test_deep.py"),
+    ),
+    _mutant(
+        "no digest of an item that is read",
+        "vault/reading.py",
+        "self._digested == self.size and self._digest.digest() != self._sha256",
+        "self._digested == self.size and not self._sha256",
+        tests("bundles", "log", "rooms"),
+    ),
+    _mutant(
+        "no digest of a bundle that is accepted",
+        "vault/rehash.py",
+        "        if (position, digest.digest()) != (size, sha256):\n",
+        "        if position != size:\n",
+        tests("rooms/test_handover.py"),
+    ),
+    _mutant(
+        "no MAC of an age header",
+        "vault/age/header.py",
+        "    if not hmac.compare_digest(_mac(covered, file_key), header.mac):\n",
+        "    if not header.mac:\n",
+        tests("age"),
+    ),
+    _mutant(
+        "no signature of the checkpoint that an event closes",
+        "vault/custody/__init__.py",
+        "            checkpoint.check_checkpoint("
+        "signed, closer.keys.ed25519, closer.keys.ml_dsa_44)\n",
+        "            assert closer\n",
+        tests("custody"),
+    ),
+    _mutant(
+        "no signature of a checkpoint in the audit",
+        _AUDIT,
+        "        check_checkpoint(\n"
+        "            audit.signed, member.keys.ed25519, member.keys.ml_dsa_44, "
+        "origin=audit.state.origin\n        )\n",
+        "        assert check_checkpoint\n",
+        AUDIT,
+    ),
+    _mutant(
+        "no signature of an event in the audit",
+        _AUDIT,
+        "        check_event_signature(event)\n",
+        "        assert check_event_signature\n",
+        AUDIT,
+    ),
+    _mutant(
+        "no head of an event in the audit",
+        _AUDIT,
+        "    if seq and event.head != audit.tree.root(seq):\n",
+        "    if seq and not event.head:\n",
+        AUDIT,
+    ),
+    _mutant(
+        "no signature of a checkpoint whose signer is looked for",
+        "vault/custody/signers.py",
+        "            check_checkpoint(signed, keys.ed25519, keys.ml_dsa_44, origin=state.origin)\n",
+        "            assert check_checkpoint\n",
+        tests("log", "audit"),
+    ),
+    _mutant(
+        "no signature of the checkpoint of a proof",
+        "vault/tlog/proof.py",
+        "    check_checkpoint(signed, ed25519, ml_dsa_44, origin=origin)\n",
+        "",
+        tests("tlog"),
+    ),
+    _mutant(
+        "no look at a signature that was just made",
+        _CHECKPOINT,
+        "    check_checkpoint(parse_signed_checkpoint(raw), signer.ed25519, signer.ml_dsa_44)\n",
+        "",
+        tests("tlog", "log"),
+    ),
+    _mutant(
+        "no signature of an event that is read",
+        _LOG,
+        "            check_event_signature(event)\n            if seq and",
+        "            if seq and",
+        tests("log"),
+    ),
+    _mutant(
+        "no signature of an event that is to be written",
+        _LOG,
+        "            check_event_signature(event)\n            events.append(event)\n",
+        "            events.append(event)\n",
+        tests("log"),
     ),
 )

@@ -1,11 +1,12 @@
-"""Power cuts: what verbs write is recorded, and every state that a cut may leave is audited.
+"""Power cuts: what verbs write is recorded, and states that a cut may leave are audited.
 
 ``python -m tests.crash.powerloss --states N --seed S --jobs J [--verb NAME]``. For each verb its
 operations are recorded once for every few hundred states; then states are drawn from both models of
-the medium (:mod:`tests.crash.medium`), cut after any operation. Each is audited without keys, and
-must hold what was acknowledged up to the cut; every twentieth is laid out on a disk, held to all
-that :mod:`tests.crash.judging` asks, and recovered in; every hundredth is cut again while the next
-writer recovers.
+the medium (:mod:`tests.crash.medium`), cut after any operation. Of what need not be there, all is
+there, nothing, or parts by chance: there are far too many to try every one. Each is audited without
+keys, and must hold what was acknowledged up to the cut; every twentieth is laid out on a disk, held
+to all that :mod:`tests.crash.judging` asks, and recovered in; every hundredth is cut again while
+the next writer recovers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,13 +154,16 @@ def _vault_in(state: State) -> State:
     return {name[len(prefix) :]: data for name, data in state.items() if name.startswith(prefix)}
 
 
-def check(recorded: Recorded, state: State, cut: int) -> None:
+def check(
+    recorded: Recorded, state: State, cut: int, heads: Mapping[int, bytes] | None = None
+) -> None:
     """Raise ``Unsound`` unless an audit without keys finds a state of the vault in order, with all
-    that was acknowledged, and nothing that the verb did not append.
+    that was acknowledged, and nothing that the verb did not append; ``heads`` are the roots, by
+    their size, that were signed before.
     """
     promised = recorded.acknowledged(cut)
     files = {name: data for name, data in state.items() if data is not None}
-    _check_forks(files)
+    _check_forks(files, dict(heads or {}))
     store = MemoryStore(
         {name: data for name, data in files.items() if name.split("/")[0] not in _OURS}
     )
@@ -181,8 +185,8 @@ def check(recorded: Recorded, state: State, cut: int) -> None:
         raise Unsound(f"{report.verdict}: {worse}")
 
 
-def _check_forks(files: dict[str, bytes]) -> None:
-    seen: dict[int, bytes] = {}
+def _check_forks(files: Mapping[str, bytes], seen: dict[int, bytes]) -> None:
+    """Add the signed heads in ``files`` to those ``seen``; raise ``Unsound`` where two differ."""
     for data in files.values():
         if b"\n\xe2\x80\x94 " not in data[:4096]:
             continue
@@ -259,10 +263,12 @@ def _cut_again(
 
         recording = _watched(path, recover)
         again = Recorded(recorded.verb, recording, before, Before.of(path).entries)
+        heads: dict[int, bytes] = {}
+        _check_forks({name: data for name, data in state.items() if data is not None}, heads)
         for _ in range(_AGAIN):
             second = dice.randint(0, recording.count)
             for model in _MODELS:
-                check(again, _vault_in(recording.state(second, model, dice)), second)
+                check(again, _vault_in(recording.state(second, model, dice)), second, heads)
     finally:
         shutil.rmtree(own, ignore_errors=True)
 
@@ -317,8 +323,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(failure)
     by_model = ", ".join(f"{count} {model}" for model, count in tally.states.items())
     print(
-        f"{tally.states.total()} states ({by_model}), "
-        f"{tally.different} of them different within their recording, {tally.judged} judged and "
+        f"{tally.states.total()} states drawn ({by_model}), "
+        f"{tally.different} different within their recording and audited, "
+        f"{tally.judged} judged and "
         f"written to, {tally.recut} cut again in recovery; {tally.operations} operations recorded; "
         f"{len(tally.failures)} promises broken, seed {given.seed}"
     )

@@ -14,8 +14,10 @@ import pytest
 
 from tests.crash import faults
 from tests.crash.faults import Fault, Template, baseline, chosen, possible, try_one
-from tests.crash.verbs import VERBS
+from tests.crash.verbs import UNWRITTEN, VERBS
 from tests.rooms.house import House
+from vault import Vault
+from vault.event import EVENT_TYPES
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that has fork")
 
@@ -108,3 +110,14 @@ def test_making_a_vault_that_fails_at_any_operation_leaves_nothing(tmp_path: Pat
             with House(path).open() as vault:
                 assert vault.size == template.added
             shutil.rmtree(path)
+
+
+def test_between_them_the_verbs_write_every_type_of_event_that_there_is(tmp_path: Path) -> None:
+    written = set()
+    for number, verb in enumerate(VERBS):
+        path = tmp_path / str(number)
+        verb.prepare(path)
+        verb.run(path)
+        with Vault.open(path) as vault:
+            written |= {event.type for event in vault.events()}
+    assert written == EVENT_TYPES.keys() - UNWRITTEN

@@ -46,6 +46,7 @@ def parts(scale: int, seed: int, jobs: int) -> tuple[Part, ...]:
         Part("real file systems", module("devices", "--states", max(1, scale // 2), *sown)),
         Part("full disk", module("full_disk", "--every", max(1, FULL // scale // 8))),
         Part("concurrency", module("concurrency", "--rounds", max(1, scale // 100), *sown)),
+        Part("lives of a vault", ("-m", "tests.fuzz.test_model", str(scale // 4), str(seed))),
         Part("rot", module("rot", *flips, *sown, *spread)),
         Part("mutants", module("mutants", *spread)),
     )

@@ -26,7 +26,7 @@ from vault.rekeying import confirm, prune, rekey, shred
 from vault.tending import tend
 from vault.terms import lift_hold, place_hold, record_consent
 
-__all__ = ["VERBS", "Verb", "first_bundle", "write_again"]
+__all__ = ["UNWRITTEN", "VERBS", "Verb", "first_bundle", "write_again"]
 
 WHY: Final = {"authority": "court order 7", "reason": "the witness asked"}
 _DAY: Final = datetime.date(2026, 3, 1)
@@ -223,9 +223,24 @@ def _first_epoch(vault: Vault) -> bytes:
     return next(iter(vault.state.epochs))
 
 
+def _note(vault: Vault, bundle: bytes) -> object:
+    return vault.append("bundle.noted", bundle=bundle, fields={"text": "of this one"})
+
+
+def _coarsen(vault: Vault) -> object:
+    return vault.append("vault.policy", data={"policy": Policy(clock=60).to_data()})
+
+
+UNWRITTEN: Final = frozenset(
+    ("vault.upgraded", "checkpoint.attested", "bundle.disclosed", "custody.receipted")
+)
+"""The types of events that no verb writes yet."""
+
 VERBS: Final = (
     Verb("create", _empty, _found),
     Verb("note", _sealed, write_again),
+    Verb("note BUNDLE", _sealed, _on_first(OWNER, _note)),
+    Verb("policy", _sealed, _as(OWNER, _coarsen)),
     Verb("seal", _sealed, _seal),
     Verb("open", _sealed, _open),
     Verb("verify --record", _sealed, _record),
@@ -289,5 +304,5 @@ VERBS: Final = (
     ),
     Verb("recover drill", _sealed, _drill),
 )
-"""In the order in which a vault meets them. Between them they write every type of event but
-``vault.upgraded``, ``checkpoint.attested`` and those of packages, which no verb writes yet."""
+"""In the order in which a vault meets them. Between them they write every type of event but those
+that no verb writes yet."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from vault import localstate
 from vault.custody import State
 from vault.errors import FormatError, RollbackError
 from vault.identity import Identity
@@ -258,3 +260,28 @@ def test_a_log_that_breaks_rules_or_has_no_head_moves_no_pin(tmp_path: Path) -> 
     headless.raw = None
     keep(state, headless)
     assert state.pin(VAULT) is None
+
+
+def test_a_pin_that_two_processes_move_on_at_once_never_goes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = (
+        sign_checkpoint(Checkpoint(ORIGIN, size, TREE.root(size)), ME) for size in (3, 4)
+    )
+    state = LocalState(tmp_path)
+    write = localstate.write_file
+    other = threading.Thread(target=LocalState(tmp_path).set_pin, args=(VAULT, newer))
+
+    def late(path: Path, data: bytes, *, replace: bool) -> None:
+        if data == older:
+            # What it read of the pin is old by now, if the other one does not have to wait.
+            other.start()
+            other.join(0.5)
+        write(path, data, replace=replace)
+
+    monkeypatch.setattr(localstate, "write_file", late)
+    state.set_pin(VAULT, older)
+    other.join()
+    pin = state.pin(VAULT)
+    assert pin is not None
+    assert pin.checkpoint.size == 4

@@ -260,10 +260,19 @@ def test_no_directory_or_file_of_a_vault_is_read_or_written_through_a_link(desk:
     names = _entries(desk.house.path)
     assert len(names) > 15
     followed = []
+    unread = []
     for name in names:
         folder = desk.folder / "copy"
         shutil.copytree(desk.house.path, folder / "vault")
         path = folder / "vault" / name
+        path.rename(folder / "away")
+        needed = not _is_read(folder / "vault", bundle)
+        path.symlink_to(folder / "away")
+        # What nothing could be read without can't be read by way of a link.
+        assert not needed or not _is_read(folder / "vault", bundle), name
+        unread += [] if needed else [name]
+        path.unlink()
+        (folder / "away").rename(path)
         with House(folder / "vault").open(MINA) as vault:
             vault.read(bundle).close()
             # The same files by way of a link: what they hold is as it was signed.
@@ -286,6 +295,16 @@ def test_no_directory_or_file_of_a_vault_is_read_or_written_through_a_link(desk:
             assert replaced or report.verdict == "altered" or _superseded(name, report), name
         shutil.rmtree(folder)
     assert followed == []
+    assert len(unread) < len(names) / 2
+
+
+def _is_read(path: Path, bundle: bytes) -> bool:
+    try:
+        with House(path).open(MINA) as vault, vault.read(bundle) as reading:
+            reading.open(0).read()
+    except (VaultError, OSError):
+        return False
+    return True
 
 
 def _try(act: Callable[[Vault], object], vault: Vault) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import stat
 from pathlib import Path
 
 import pytest
 
+from tests.crash.medium import Model, Recording
 from vault.storage.single import write_file
 
 
@@ -51,3 +53,29 @@ def test_an_error_leaves_what_was_there(
 def test_a_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_file(tmp_path / "no/file", b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="directories are flushed on POSIX only")
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("model", ["journal", "anarchy"])
+def test_a_power_cut_leaves_the_old_file_or_the_new_one_and_the_new_one_once_it_is_done(
+    tmp_path: Path, replace: bool, model: Model
+) -> None:
+    root = tmp_path / "medium"
+    root.mkdir()
+    old, new = b"old" * 3000, b"new" * 5000
+    if replace:
+        (root / "a").write_bytes(old)
+    recording = Recording(root)
+    with recording.watch():
+        write_file(root / "a", new, replace=replace)
+    before = old if replace else None
+    seen = set()
+    for seed in range(60):
+        dice = random.Random(seed)
+        assert recording.state(recording.count, model, dice).get("a") == new
+        for cut in range(recording.count):
+            found = recording.state(cut, model, dice).get("a")
+            assert found in (before, new)
+            seen.add(found)
+    assert seen == {before, new}

@@ -2,10 +2,11 @@
 # pathlib knows neither directory descriptors nor O_NOFOLLOW, which everything here is about.
 """Durability on a local file system: every system call that a vault's files depend on.
 
-The one place that opens, writes, flushes, renames and removes. A directory is reached component by
-component from the vault's own, each opened without following a link (``openat`` with
-``O_NOFOLLOW``), so a link that is swapped in under a running process leads nowhere. Where the
-system has no directory descriptors (Windows), the path is used, each component looked at first.
+The one place that flushes, renames and removes, and that opens and makes files. A directory is
+reached component by component from the vault's own, each opened without following a link
+(``openat`` with ``O_NOFOLLOW``), so a link that is swapped in under a running process leads
+nowhere. Where the system has no directory descriptors (Windows), the path is used, each component
+looked at first.
 
 The orders, of which each step is durable before the next begins:
 
