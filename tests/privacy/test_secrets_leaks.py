@@ -20,8 +20,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+import click
 import pytest
 
+from evault_cli.main import cli
 from tests.cli.conftest import (
     OWNER_PASSPHRASE,
     READER_PASSPHRASE,
@@ -176,6 +178,53 @@ def verbs(world: World) -> Iterator[tuple[object, ...]]:
     yield "custody", vault, bundle, *world.reader
     yield "rekey", vault, *world.reader
     yield "recover", "split", "-o", folder / "sheets", *third
+    sheets = [
+        part for path in sorted((folder / "sheets").glob("*.txt"))[:2] for part in ("--share", path)
+    ]
+    yield "recover", "join", *sheets, "-o", folder / "joined.age", "--work-factor", 10, *third[2:]
+    yield "recover", "drill", vault, *sheets
+    yield "rekey", vault, "--confirm", *third
+    yield "rekey", vault, "--prune", *world.reader
+    yield "policy", vault, "clock=60", "--reason", "r", *world.owner
+    why = ("--authority", "a", "--reason", "r")
+    yield "hold", "place", vault, bundle, *why, *world.owner
+    yield "hold", "lift", vault, bundle, *why, *world.owner
+    yield "consent", vault, bundle, "--status", "given", "--how", "h", "--by", "b", *world.owner
+    form = ("--place", "p", "--condition", "c", "--purpose", "p")
+    release = ("release", vault, bundle, "--to", folder / "third.card", *form, *world.owner)
+    yield release
+    yield "decline", vault, bundle, "--reason", "r", *third
+    yield release
+    yield "recall", vault, bundle, "--reason", "r", *world.owner
+    yield release
+    yield "accept", vault, bundle, *form, *third
+    yield "interrupt", vault, bundle, "--cause", "seized", "--reason", "r", *third
+    yield "remove", vault, folder / "third.card", "--cause", "left", "--reason", "r", *world.owner
+    yield "assume", vault, bundle, *why, *form, *world.owner
+    yield "destroy", vault, bundle, *why, "--yes", *world.owner
+
+
+def with_secrets(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of each command that is given a passphrase, or shares."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from with_secrets(command, *above, name)
+        elif {"passphrase_file", "files"} & {one.name for one in command.params}:
+            yield (*above, name)
+
+
+def test_every_command_that_is_given_a_secret_is_watched(world: World) -> None:
+    watched = [tuple(map(str, one)) for one in verbs(world)]
+    missing = [
+        words
+        for words in with_secrets(cli)
+        if not any(one[: len(words)] == words for one in watched)
+    ]
+    assert missing == []
+    assert len(watched) > 30
 
 
 def ran(arguments: tuple[object, ...], world: World) -> Outcome:
