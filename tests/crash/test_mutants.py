@@ -49,6 +49,14 @@ def test_every_flush_lock_and_signature_has_a_line_in_the_table() -> None:
     assert missing == []
 
 
+def test_the_page_has_the_table() -> None:
+    page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    table = page.partition("| taken away | noticed by |\n|---|---|\n")[2].partition("\n\n")[0]
+    named = [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines()]
+    assert named == [mutant.name for mutant in MUTANTS]
+    assert f"The {len(MUTANTS)} edits stand in" in page
+
+
 def test_names_of_mutants_are_their_own() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
